@@ -13,6 +13,8 @@ pub struct Config {
     pub lang: Lang,
     /// The session's name, as `--session-id` gave it or as the launcher minted it.
     pub session_id: String,
+    /// A UUID of this session's own, which every process of the session has in its environment ([`crate::tree::MARKER`]).
+    pub marker: String,
     /// Where requests come from and events go to.
     pub channel: Channel,
     /// Which protocol is spoken over the channel.
@@ -25,6 +27,9 @@ pub struct Config {
     pub parent_pidfd: Option<RawFd>,
     /// End when this descriptor, the first stdin, is at its end (`--stdio-control`).
     pub control_stdin: Option<RawFd>,
+    /// An engine that runs in an exec'd interpreter writes one byte here once it is up: until then a monitor process would say
+    /// that the start failed.
+    pub startup_pipe: Option<RawFd>,
     /// What `worker_ready.capabilities.limits` says; absent when no limit was asked for.
     pub limits: Option<serde_json::Value>,
     /// How to bring up Python; present when `lang` is Python.

@@ -1,0 +1,34 @@
+//! The core of `worker`: everything about a session but the runtime that it hosts.
+//!
+//! A session takes requests from a supervisor, queues cells and standard input, lets an engine run them on the main
+//! thread, interrupts it, and streams what happens back. The engines (`python/`, `r/`) link this library and pull from it
+//! through [`engine::Engine`]; this library names neither runtime. `docs/architecture.md` is the map.
+
+mod capture;
+pub mod child;
+pub mod config;
+mod control;
+mod dialect;
+mod emitter;
+pub mod engine;
+mod escape;
+mod framing;
+pub mod interrupt;
+mod output;
+pub mod protocol;
+pub mod reader;
+mod session;
+mod shared;
+mod stdin;
+mod sys;
+pub mod tree;
+mod utf8;
+
+pub use emitter::Interrupted;
+pub use session::{CellRef, Request};
+pub use stdin::Want;
+
+/// Parses what the launcher handed to an engine's entry point.
+pub fn parse_config(json: &[u8]) -> Result<config::Config, serde_json::Error> {
+    serde_json::from_slice(json)
+}

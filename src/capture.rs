@@ -1,0 +1,67 @@
+//! The process's raw fds 1 and 2, which C code and child processes write to, as pipes that end in the session.
+
+use crate::protocol::Stream;
+use crate::sys;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+/// The most that is read from a pipe at once.
+const PIECE: usize = 64 << 10;
+
+/// Both raw pipes.
+#[derive(Debug)]
+pub(crate) struct Capture {
+    readers: [OwnedFd; 2],
+    /// Copies of the writing ends, so that a program that closes its fd 1 does not end the pipe.
+    _writers: [OwnedFd; 2],
+}
+
+impl Capture {
+    /// Puts fresh pipes under fds 1 and 2.
+    pub(crate) fn install() -> io::Result<Capture> {
+        let (out_reader, out_writer) = sys::pipe()?;
+        let (err_reader, err_writer) = sys::pipe()?;
+        sys::dup_onto(out_writer.as_raw_fd(), 1)?;
+        sys::dup_onto(err_writer.as_raw_fd(), 2)?;
+        Ok(Capture { readers: [out_reader, err_reader], _writers: [out_writer, err_writer] })
+    }
+
+    pub(crate) fn fds(&self) -> [RawFd; 2] {
+        [self.readers[0].as_raw_fd(), self.readers[1].as_raw_fd()]
+    }
+
+    /// Which pipes hold something.
+    pub(crate) fn look(&self) -> [bool; 2] {
+        let [out, err] = self.fds();
+        let mut fds = [sys::pollfd(out, libc::POLLIN), sys::pollfd(err, libc::POLLIN)];
+        sys::poll(&mut fds, Some(std::time::Duration::ZERO));
+        [fds[0].revents & libc::POLLIN != 0, fds[1].revents & libc::POLLIN != 0]
+    }
+
+    /// Reads as much as the pipe holds at this moment, in pieces.
+    pub(crate) fn read(&self, stream: Stream, scratch: &mut Vec<u8>, mut each: impl FnMut(&[u8])) {
+        let fd = self.fds()[stream as usize];
+        let mut left = sys::available(fd);
+        scratch.resize(left.clamp(1, PIECE).max(scratch.len()), 0);
+        while left > 0 {
+            let size = left.min(scratch.len());
+            match sys::read(fd, &mut scratch[..size]) {
+                Ok(n) if n > 0 => {
+                    each(&scratch[..n]);
+                    left -= n;
+                }
+                _ => return,
+            }
+        }
+    }
+}
+
+/// Puts a pipe under fd 0 whose writing end is closed: whoever reads the raw descriptor finds the end of file.
+///
+/// Unlike `/dev/null` it can be given to `epoll`, and its identity tells it from whatever user code puts there.
+pub(crate) fn install_empty_stdin() -> io::Result<(libc::dev_t, libc::ino_t)> {
+    let (reader, writer) = sys::pipe()?;
+    drop(writer);
+    sys::dup_onto(reader.as_raw_fd(), 0)?;
+    sys::identity(0)
+}

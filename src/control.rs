@@ -1,0 +1,250 @@
+//! The control thread: reads requests, acts on interrupts and deadlines, and notices when the supervisor is gone.
+//!
+//! It waits in one `poll` and for nothing else, so it answers and interrupts while the interpreter is stuck in native code
+//! and while the supervisor does not read.
+
+use crate::config::Dialect;
+use crate::framing::{Line, Lines};
+use crate::interrupt;
+use crate::protocol::{Code, EndReason, Incoming, InputBatch, MAX_LINE, Refusal, Rpc, SessionEnd};
+use crate::session::{Due, Request, Routed};
+use crate::shared::Shared;
+use crate::sys;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// So many requests may wait for the main thread.
+const MAX_REQUESTS: usize = 100;
+
+/// Starts the thread. It runs until the process ends.
+pub(crate) fn spawn(shared: Arc<Shared>, requests: OwnedFd) -> io::Result<()> {
+    std::thread::Builder::new()
+        .name("worker-control".into())
+        .stack_size(512 << 10)
+        .spawn(move || {
+            interrupt::block_all_in_this_thread();
+            Control { shared, requests: Some(requests) }.run();
+        })
+        .map(drop)
+}
+
+struct Control {
+    shared: Arc<Shared>,
+    /// None once it is at its end.
+    requests: Option<OwnedFd>,
+}
+
+impl Control {
+    fn run(mut self) {
+        let mut lines = Lines::default();
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let deadline = self.shared.state.lock().next_deadline();
+            let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let request_fd = self.requests.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+            let is_gone = self.shared.state.lock().is_gone;
+            let event_fd = if is_gone { -1 } else { self.shared.emitter.sink.fd() };
+            let config = &self.shared.config;
+            let mut fds = [
+                sys::pollfd(request_fd, libc::POLLIN),
+                sys::pollfd(self.shared.control_wake.fd(), libc::POLLIN),
+                sys::pollfd(event_fd, 0),
+                sys::pollfd(config.parent_pidfd.unwrap_or(-1), libc::POLLIN),
+                sys::pollfd(config.control_stdin.unwrap_or(-1), libc::POLLIN),
+            ];
+            sys::poll(&mut fds, timeout);
+            let [request, wake, event, parent, stdin] = fds.map(|fd| fd.revents);
+            if wake != 0 {
+                self.shared.control_wake.clear();
+                self.take_signal();
+            }
+            if event & (libc::POLLERR | libc::POLLHUP) != 0 || parent != 0 {
+                self.supervisor_gone();
+            }
+            if stdin != 0 && sys::read(config.control_stdin.unwrap_or(-1), &mut buffer).unwrap_or(0) == 0 {
+                self.supervisor_gone();
+            }
+            if request != 0 {
+                match sys::read(request_fd, &mut buffer) {
+                    Ok(n) if n > 0 => lines.feed(&buffer[..n], |line| self.take_line(line)),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    _ => {
+                        lines.finish(|line| self.take_line(line));
+                        self.requests = None;
+                        self.shut_down(None, None);
+                    }
+                }
+            }
+            self.take_deadlines();
+        }
+    }
+
+    fn take_line(&self, line: Line<'_>) {
+        let incoming = match line {
+            Line::TooLong => Err(Refusal::new(
+                Code::LineTooLong,
+                format!("the line is longer than {} MiB and was skipped: send less in one batch", MAX_LINE >> 20),
+            )),
+            Line::Whole(line) => Incoming::parse(line),
+        };
+        if self.shared.config.dialect == Dialect::McpRepl {
+            match &incoming {
+                Err(refusal) => self.protocol_error(&refusal.message),
+                Ok(Incoming::Request(_)) => self.protocol_error("requests are not part of this dialect"),
+                Ok(_) => {}
+            }
+        }
+        match incoming {
+            Ok(Incoming::Input(batch)) => self.take_batch(batch),
+            Ok(Incoming::Interrupt { id }) => {
+                self.shared.interrupt(id.as_deref(), true);
+            }
+            Ok(Incoming::Shutdown { grace_ms }) => self.shut_down(grace_ms, None),
+            Ok(Incoming::Request(rpc)) => self.take_request(rpc),
+            Err(refusal) => self.shared.answer(&Value::Null, &Err(refusal)),
+        }
+    }
+
+    fn take_batch(&self, batch: InputBatch) {
+        interrupt::forget_last();
+        let mut state = self.shared.state.lock();
+        let routed = state.route(batch);
+        match routed {
+            Ok(Routed::Queued | Routed::ToMain) => {
+                if state.main_is_parked {
+                    self.shared.main_wake.set();
+                }
+            }
+            // A thread that waits, or one that looks for input (`select`).
+            Ok(Routed::ToThread | Routed::Ahead) => self.shared.wake_waiters(&state),
+            Err(refusal) => {
+                drop(state);
+                self.shared.answer(&Value::Null, &Err(refusal));
+            }
+        }
+    }
+
+    fn shut_down(&self, grace_ms: Option<u64>, message: Option<String>) {
+        let mut state = self.shared.state.lock();
+        state.shut_down(grace_ms, message, Instant::now());
+        self.shared.wake_waiters(&state);
+    }
+
+    fn take_signal(&self) {
+        if let Some(name) = interrupt::take_end_signal() {
+            if self.shared.state.lock().ending.is_some() {
+                self.force(name);
+            }
+            self.shut_down(None, Some(name.to_owned()));
+        }
+    }
+
+    fn supervisor_gone(&self) {
+        self.shared.emitter.set_gone();
+        let mut state = self.shared.state.lock();
+        if state.supervisor_gone(Instant::now()) == Due::Strike {
+            interrupt::strike();
+        }
+        self.shared.wake_waiters(&state);
+    }
+
+    fn take_deadlines(&self) {
+        let mut state = self.shared.state.lock();
+        match state.due(Instant::now()) {
+            Due::Nothing => {}
+            Due::Strike => {
+                interrupt::strike();
+                self.shared.wake_waiters(&state);
+            }
+            Due::Force => {
+                drop(state);
+                self.force("forced");
+            }
+        }
+    }
+
+    fn force(&self, message: &str) {
+        self.shared.force_end(SessionEnd::new(EndReason::Shutdown).with_message(message), 0)
+    }
+
+    fn protocol_error(&self, message: &str) {
+        self.shared.force_end(SessionEnd::new(EndReason::ProtocolError).with_message(message), 1)
+    }
+
+    fn take_request(&self, rpc: Rpc) {
+        let id = rpc.id.clone();
+        let answer = match rpc.method.as_str() {
+            "status" => Ok(self.status()),
+            "interrupt" => params::<InterruptParams>(&rpc)
+                .map(|params| json!({"delivered": self.shared.interrupt(params.id.as_deref(), false)})),
+            "shutdown" => params::<ShutdownParams>(&rpc).map(|params| {
+                self.shut_down(params.grace_ms, None);
+                json!({})
+            }),
+            method if self.shared.capabilities.requests.contains(&method) => match self.hand_over(rpc) {
+                Ok(()) => return,
+                Err(refusal) => Err(refusal),
+            },
+            method => {
+                let known = self.shared.capabilities.requests.join(", ");
+                Err(Refusal::new(Code::UnknownMethod, format!("unknown method {method:?}: this worker answers {known}")))
+            }
+        };
+        self.shared.answer(&id, &answer.map_err(|refusal| Refusal { rpc_id: id.clone(), ..refusal }));
+    }
+
+    /// Gives a request to the main thread, if that can take it.
+    fn hand_over(&self, rpc: Rpc) -> Result<(), Refusal> {
+        if !rpc.params.is_object() {
+            return Err(Refusal::new(Code::BadParams, "`params` is an object"));
+        }
+        let mut state = self.shared.state.lock();
+        if !state.can_answer() || state.requests.len() >= MAX_REQUESTS {
+            return Err(Refusal::new(Code::Busy, "the interpreter is busy: ask again when the cell has ended"));
+        }
+        state.requests.push_back(Request { rpc });
+        self.shared.wake_waiters(&state);
+        Ok(())
+    }
+
+    fn status(&self) -> Value {
+        let state = self.shared.state.lock();
+        let now = Instant::now();
+        json!({
+            "state": state.status_word(),
+            "id": state.running().and_then(|running| running.cell.id.clone()),
+            "queued_cells": state.queue.len(),
+            "background_waits": state.waits.iter().filter(|wait| !wait.is_main).count(),
+            "queued_stdin_bytes": state.queued_stdin_bytes(),
+            "session_id": self.shared.config.session_id,
+            "pid": std::process::id(),
+            "uptime_ms": now.duration_since(self.shared.started_at).as_millis() as u64,
+            "last_activity_ms": now.duration_since(state.last_activity).as_millis() as u64,
+            "cells_run": state.cells_run,
+            "rss_bytes": sys::resident_bytes(),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct InterruptParams {
+    #[serde(default)]
+    id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ShutdownParams {
+    #[serde(default)]
+    grace_ms: Option<u64>,
+}
+
+fn params<T: serde::de::DeserializeOwned>(rpc: &Rpc) -> Result<T, Refusal> {
+    if !rpc.params.is_object() {
+        return Err(Refusal::new(Code::BadParams, "`params` is an object"));
+    }
+    serde_json::from_value(rpc.params.clone()).map_err(|error| Refusal::new(Code::BadParams, error.to_string()))
+}

@@ -1,0 +1,598 @@
+//! Everything that a session says goes through here, in order, into one channel.
+//!
+//! Messages are appended to one buffer under a lock that guards memory alone: nobody waits for the channel while
+//! holding it. Whoever has something to flush tries a write that does not wait; what does not fit is written by the
+//! output thread (`output.rs`), and whoever finds the buffer full waits for the channel without the lock.
+//!
+//! Text is joined: small writes grow one open `output_text` at the end of the buffer, which is closed when it is
+//! flushed, when something else is said, or when it is full. What the process's raw fds 1 and 2 hold is read, under
+//! the same lock, before anything of ours is appended, so that both come in program order.
+
+use crate::capture::Capture;
+use crate::escape::escape_into;
+use crate::protocol::{MAX_TEXT, Role, Stream};
+use crate::sys::{self, Alarm, Waited, Wake};
+use crate::utf8::{Decoder, Run};
+use parking_lot::{Mutex, MutexGuard};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+/// How much may wait for the channel before writers of text wait too.
+const ROOM: usize = 512 << 10;
+/// How much more answers of the control side may add; beyond it they are left out.
+const ROOM_FOR_ANSWERS: usize = 4 << 20;
+/// An open message with so much text is flushed.
+const FLUSH_AT: usize = 32 << 10;
+/// Text is flushed so long after its first byte.
+pub(crate) const FLUSH_AFTER: Duration = Duration::from_millis(2);
+
+/// A wait for the channel was ended by a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a signal came while the output waited for the supervisor")]
+pub struct Interrupted;
+
+/// The writing end of the channel, written without waiting.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    fd: OwnedFd,
+    is_socket: bool,
+}
+
+impl Sink {
+    /// Takes over the descriptor; a pipe or terminal is opened anew, so that its other holders keep their mode.
+    pub(crate) fn new(fd: OwnedFd) -> io::Result<Sink> {
+        match sys::file_type(fd.as_raw_fd())? {
+            libc::S_IFSOCK => Ok(Sink { fd, is_socket: true }),
+            libc::S_IFREG => Ok(Sink { fd, is_socket: false }),
+            _ => match sys::reopen_nonblocking(fd.as_raw_fd()) {
+                Ok(own) => Ok(Sink { fd: own, is_socket: false }),
+                Err(_) => {
+                    sys::set_nonblocking(fd.as_raw_fd())?;
+                    Ok(Sink { fd, is_socket: false })
+                }
+            },
+        }
+    }
+
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        if self.is_socket { sys::send_nowait(self.fd.as_raw_fd(), bytes) } else { sys::write(self.fd.as_raw_fd(), bytes) }
+    }
+
+    pub(crate) fn fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+}
+
+/// What distinguishes one `output_text` from the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Kind {
+    stream: Stream,
+    role: Option<Role>,
+    from_fd: bool,
+}
+
+#[derive(Debug)]
+struct OpenText {
+    kind: Kind,
+    text_len: usize,
+}
+
+/// The part under the lock.
+#[derive(Debug)]
+pub(crate) struct Out {
+    buf: Vec<u8>,
+    /// `buf[..head]` is written.
+    head: usize,
+    open: Option<OpenText>,
+    /// `,"id":"…"` of the running cell, or nothing.
+    cell: Vec<u8>,
+    /// When the first byte came that nobody has tried to flush, in monotonic nanoseconds.
+    unflushed_since: Option<u64>,
+    alarm_is_set: bool,
+    /// The output thread knows that there is more to write.
+    pub(crate) is_backlogged: bool,
+    own: [Decoder; 2],
+    raw: [Decoder; 2],
+    scratch: Vec<u8>,
+    /// `session_end` has been said.
+    has_ended: bool,
+    /// The supervisor is gone: everything is dropped.
+    is_gone: bool,
+    accepted: u64,
+    written: u64,
+}
+
+/// The one place that writes events.
+#[derive(Debug)]
+pub(crate) struct Emitter {
+    out: Mutex<Out>,
+    pub(crate) sink: Sink,
+    pub(crate) alarm: Alarm,
+    /// Wakes the output thread.
+    pub(crate) wake: Wake,
+    pub(crate) capture: Option<Capture>,
+    encode: TextEncoding,
+}
+
+/// How `output_text` is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TextEncoding {
+    /// The project's own protocol: JSON text, joined.
+    Text,
+    /// The second dialect: always base64, flushed before the writing call returns.
+    Base64,
+}
+
+fn index(stream: Stream) -> usize {
+    match stream {
+        Stream::Stdout => 0,
+        Stream::Stderr => 1,
+    }
+}
+
+impl Emitter {
+    pub(crate) fn new(sink: Sink, capture: Option<Capture>, encode: TextEncoding) -> io::Result<Emitter> {
+        let out = Out {
+            buf: Vec::with_capacity(80 << 10),
+            head: 0,
+            open: None,
+            cell: Vec::new(),
+            unflushed_since: None,
+            alarm_is_set: false,
+            is_backlogged: false,
+            own: Default::default(),
+            raw: Default::default(),
+            scratch: Vec::new(),
+            has_ended: false,
+            is_gone: false,
+            accepted: 0,
+            written: 0,
+        };
+        Ok(Emitter { out: Mutex::new(out), sink, alarm: Alarm::new()?, wake: Wake::new()?, capture, encode })
+    }
+
+    /// Takes as much of `text` as there is room for, without waiting, and tells how many bytes that was.
+    ///
+    /// `is_rest`: what came before of the same write has been taken by earlier calls.
+    pub(crate) fn offer_text(&self, stream: Stream, role: Option<Role>, text: &str, is_rest: bool) -> usize {
+        self.offer(text != "\n", |emitter, out| {
+            let kind = Kind { stream, role, from_fd: false };
+            emitter.release_own_tail(out, kind);
+            let mut taken = 0;
+            while taken < text.len() && emitter.has_room(out) {
+                taken += emitter.append_piece(out, kind, &text[taken..], is_rest || taken > 0);
+            }
+            taken
+        })
+    }
+
+    /// The same for bytes, which become text where they are UTF-8.
+    pub(crate) fn offer_bytes(&self, stream: Stream, role: Option<Role>, bytes: &[u8]) -> usize {
+        self.offer(true, |emitter, out| {
+            let kind = Kind { stream, role, from_fd: false };
+            let mut taken = 0;
+            while taken < bytes.len() && emitter.has_room(out) {
+                let piece = &bytes[taken..bytes.len().min(taken + MAX_TEXT)];
+                let mut decoder = std::mem::take(&mut out.own[index(stream)]);
+                decoder.feed(piece, |run| emitter.append_run(out, kind, run));
+                out.own[index(stream)] = decoder;
+                taken += piece.len();
+            }
+            taken
+        })
+    }
+
+    fn offer(&self, look: bool, append: impl FnOnce(&Self, &mut Out) -> usize) -> usize {
+        let raw = if look { self.look() } else { [false; 2] };
+        let mut out = self.out.lock();
+        if out.is_gone || out.has_ended {
+            return usize::MAX;
+        }
+        if raw != [false; 2] && !self.drain(&mut out, raw) {
+            return 0;
+        }
+        let taken = append(self, &mut out);
+        self.settle_flush(&mut out);
+        taken
+    }
+
+    /// Flushes or sets the alarm, as the amount of open text asks for.
+    fn settle_flush(&self, out: &mut Out) {
+        if out.unflushed_since.is_none() {
+            return;
+        }
+        let open = out.open.as_ref().map_or(0, |open| open.text_len);
+        if open >= FLUSH_AT || self.encode == TextEncoding::Base64 {
+            self.try_flush(out);
+        } else if !out.alarm_is_set {
+            out.alarm_is_set = true;
+            self.alarm.set(FLUSH_AFTER);
+        }
+    }
+
+    /// Appends a message that owns its line, after everything said so far. Never waits.
+    ///
+    /// Callers that must keep the order of raw output call [`Emitter::settle`] first.
+    pub(crate) fn append(&self, line: &[u8]) {
+        let mut out = self.out.lock();
+        self.append_line(&mut out, line);
+    }
+
+    /// The same, then the id that output carries from now on changes: a cell starts or has ended.
+    pub(crate) fn append_and_set_cell(&self, line: &[u8], id: Option<&str>) {
+        let mut out = self.out.lock();
+        self.close_tails(&mut out);
+        if !line.is_empty() {
+            self.append_line(&mut out, line);
+        }
+        self.close(&mut out);
+        out.cell.clear();
+        if let Some(id) = id {
+            out.cell.extend_from_slice(b",\"id\":\"");
+            escape_into(&mut out.cell, id);
+            out.cell.push(b'"');
+        }
+    }
+
+    /// Appends a message that carries the running cell's id at its end: `make` gets `,"id":"…"` or nothing.
+    pub(crate) fn append_with_cell(&self, make: impl FnOnce(&[u8]) -> Vec<u8>) {
+        let mut out = self.out.lock();
+        let line = make(&out.cell);
+        self.append_line(&mut out, &line);
+    }
+
+    /// Appends an answer of the control side; left out when too much waits already. True when it was taken.
+    pub(crate) fn append_answer(&self, line: &[u8]) -> bool {
+        let mut out = self.out.lock();
+        if out.buf.len() - out.head > ROOM + ROOM_FOR_ANSWERS {
+            return false;
+        }
+        self.append_line(&mut out, line);
+        self.try_flush(&mut out);
+        true
+    }
+
+    /// Appends the last message. Nothing is said after it; false when it was said already.
+    pub(crate) fn append_last(&self, line: &[u8]) -> bool {
+        let mut out = self.out.lock();
+        if out.has_ended {
+            return false;
+        }
+        self.close_tails(&mut out);
+        self.append_line(&mut out, line);
+        out.has_ended = true;
+        self.try_flush(&mut out);
+        true
+    }
+
+    fn append_line(&self, out: &mut Out, line: &[u8]) {
+        if out.is_gone || out.has_ended {
+            return;
+        }
+        self.close(out);
+        out.buf.extend_from_slice(line);
+        out.accepted += line.len() as u64;
+        self.mark_unflushed(out);
+    }
+
+    fn mark_unflushed(&self, out: &mut Out) {
+        if out.unflushed_since.is_none() {
+            out.unflushed_since = Some(sys::monotonic_ns());
+        }
+    }
+
+    /// Reads what the raw pipes hold at this moment and appends it. Waits for room where there is none.
+    pub(crate) fn settle(&self, mask: Option<&libc::sigset_t>) -> Result<(), Interrupted> {
+        loop {
+            let raw = self.look();
+            let mut out = self.out.lock();
+            if out.is_gone || out.has_ended || (raw == [false; 2] && self.has_room(&mut out)) {
+                return Ok(());
+            }
+            if self.drain(&mut out, raw) && self.has_room(&mut out) {
+                self.settle_flush(&mut out);
+                return Ok(());
+            }
+            drop(out);
+            self.wait_for_channel(mask)?;
+        }
+    }
+
+    /// Reads what the raw pipes hold, room or not: the process is about to end.
+    pub(crate) fn settle_for_good(&self) {
+        let mut rounds = 0;
+        // A process that escaped and writes for ever must not hold up the end.
+        while self.look() != [false; 2] && rounds < 64 {
+            let mut out = self.out.lock();
+            self.drain_now(&mut out, [true; 2]);
+            self.try_flush(&mut out);
+            rounds += 1;
+        }
+    }
+
+    /// Which raw pipes hold something, after C's own buffer has been passed on to them.
+    fn look(&self) -> [bool; 2] {
+        let Some(capture) = &self.capture else { return [false; 2] };
+        sys::flush_c_stdout();
+        capture.look()
+    }
+
+    /// Reads the raw pipes into messages; false when there is no room for what they hold.
+    pub(crate) fn drain(&self, out: &mut Out, raw: [bool; 2]) -> bool {
+        if !self.has_room(out) {
+            return false;
+        }
+        self.drain_now(out, raw);
+        true
+    }
+
+    fn drain_now(&self, out: &mut Out, raw: [bool; 2]) {
+        let Some(capture) = &self.capture else { return };
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            if !raw[index(stream)] {
+                continue;
+            }
+            let kind = Kind { stream, role: None, from_fd: true };
+            let mut scratch = std::mem::take(&mut out.scratch);
+            let mut decoder = std::mem::take(&mut out.raw[index(stream)]);
+            capture.read(stream, &mut scratch, |piece| decoder.feed(piece, |run| self.append_run(out, kind, run)));
+            out.raw[index(stream)] = decoder;
+            out.scratch = scratch;
+        }
+    }
+
+    fn has_room(&self, out: &mut Out) -> bool {
+        if out.buf.len() - out.head >= ROOM {
+            self.try_flush(out);
+        }
+        out.buf.len() - out.head < ROOM || out.is_gone || out.has_ended
+    }
+
+    fn append_run(&self, out: &mut Out, kind: Kind, run: Run<'_>) {
+        match run {
+            Run::Text(text) => {
+                let mut taken = 0;
+                while taken < text.len() {
+                    taken += self.append_piece(out, kind, &text[taken..], taken > 0);
+                }
+            }
+            Run::Bytes(bytes) => {
+                for piece in bytes.chunks(MAX_TEXT) {
+                    self.append_base64(out, kind, piece);
+                }
+            }
+        }
+    }
+
+    /// Appends the beginning of `text`, as much as one message takes, and gives its length.
+    fn append_piece(&self, out: &mut Out, kind: Kind, text: &str, is_rest: bool) -> usize {
+        let size = if text.len() <= MAX_TEXT { text.len() } else { text.floor_char_boundary(MAX_TEXT) };
+        let piece = &text[..size];
+        if self.encode == TextEncoding::Base64 {
+            self.append_base64(out, kind, piece.as_bytes());
+            return size;
+        }
+        let fits = matches!(&out.open, Some(open) if open.kind == kind && open.text_len + size <= MAX_TEXT);
+        if !fits {
+            self.close(out);
+            self.start_text(out, kind, is_rest);
+            out.buf.extend_from_slice(b",\"text\":\"");
+            out.open = Some(OpenText { kind, text_len: 0 });
+        }
+        let before = out.buf.len();
+        escape_into(&mut out.buf, piece);
+        out.accepted += (out.buf.len() - before) as u64;
+        if let Some(open) = &mut out.open {
+            open.text_len += size;
+            if open.text_len > MAX_TEXT - 4 {
+                self.close(out);
+            }
+        }
+        self.mark_unflushed(out);
+        size
+    }
+
+    fn start_text(&self, out: &mut Out, kind: Kind, is_rest: bool) {
+        let start = out.buf.len();
+        out.buf.extend_from_slice(match kind.stream {
+            Stream::Stdout => b"{\"type\":\"output_text\",\"stream\":\"stdout\"",
+            Stream::Stderr => b"{\"type\":\"output_text\",\"stream\":\"stderr\"",
+        });
+        if self.encode == TextEncoding::Base64 {
+            out.buf.extend_from_slice(if is_rest { b",\"is_continuation\":true" } else { b",\"is_continuation\":false" as &[u8] });
+        } else {
+            if is_rest {
+                out.buf.extend_from_slice(b",\"is_continuation\":true");
+            }
+            if kind.from_fd {
+                out.buf.extend_from_slice(b",\"origin\":\"fd\"");
+            }
+            match kind.role {
+                Some(Role::Result) => out.buf.extend_from_slice(b",\"role\":\"result\""),
+                Some(Role::Traceback) => out.buf.extend_from_slice(b",\"role\":\"traceback\""),
+                None => {}
+            }
+            out.buf.extend_from_slice(&out.cell);
+        }
+        out.accepted += (out.buf.len() - start) as u64;
+    }
+
+    fn append_base64(&self, out: &mut Out, kind: Kind, bytes: &[u8]) {
+        use base64::Engine as _;
+        self.close(out);
+        self.start_text(out, kind, false);
+        let start = out.buf.len();
+        out.buf.extend_from_slice(b",\"data_b64\":\"");
+        let text = base64::engine::general_purpose::STANDARD.encode(bytes);
+        out.buf.extend_from_slice(text.as_bytes());
+        out.buf.extend_from_slice(b"\"}\n");
+        out.accepted += (out.buf.len() - start) as u64;
+        self.mark_unflushed(out);
+    }
+
+    /// Bytes of a character that never got its rest come out before text that follows them.
+    fn release_own_tail(&self, out: &mut Out, kind: Kind) {
+        if out.own[index(kind.stream)].is_holding() {
+            let mut decoder = std::mem::take(&mut out.own[index(kind.stream)]);
+            decoder.finish(|run| self.append_run(out, kind, run));
+        }
+    }
+
+    fn close_tails(&self, out: &mut Out) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            self.release_own_tail(out, Kind { stream, role: None, from_fd: false });
+            if out.raw[index(stream)].is_holding() {
+                let mut decoder = std::mem::take(&mut out.raw[index(stream)]);
+                decoder.finish(|run| self.append_run(out, Kind { stream, role: None, from_fd: true }, run));
+            }
+        }
+    }
+
+    fn close(&self, out: &mut Out) {
+        if out.open.take().is_some() {
+            out.buf.extend_from_slice(b"\"}\n");
+            out.accepted += 3;
+        }
+    }
+
+    /// Writes what the channel takes at once; the rest is left to the output thread.
+    fn try_flush(&self, out: &mut Out) {
+        self.close(out);
+        out.unflushed_since = None;
+        while out.head < out.buf.len() && !out.is_gone {
+            match self.sink.try_write(&out.buf[out.head..]) {
+                Ok(n) => {
+                    out.head += n;
+                    out.written += n as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => out.is_gone = true,
+            }
+        }
+        if out.is_gone || out.head == out.buf.len() {
+            out.written = out.accepted;
+            out.head = 0;
+            if out.buf.capacity() > 4 * ROOM {
+                out.buf = Vec::with_capacity(80 << 10);
+            } else {
+                out.buf.clear();
+            }
+            return;
+        }
+        if out.head >= ROOM / 2 {
+            out.buf.drain(..out.head);
+            out.head = 0;
+        }
+        if !out.is_backlogged {
+            out.is_backlogged = true;
+            self.wake.set();
+        }
+    }
+
+    /// Tries to write everything; true when nothing is left.
+    pub(crate) fn flush(&self) -> bool {
+        let mut out = self.out.lock();
+        self.try_flush(&mut out);
+        out.head == out.buf.len()
+    }
+
+    /// Returns once everything that was accepted before the call is in the channel, or nobody reads it any more.
+    pub(crate) fn flush_and_wait(&self, mask: Option<&libc::sigset_t>) -> Result<(), Interrupted> {
+        let mark = {
+            let mut out = self.out.lock();
+            self.try_flush(&mut out);
+            out.accepted
+        };
+        loop {
+            {
+                let mut out = self.out.lock();
+                if out.written < mark {
+                    self.try_flush(&mut out);
+                }
+                if out.written >= mark || out.is_gone {
+                    return Ok(());
+                }
+            }
+            self.wait_for_channel(mask)?;
+        }
+    }
+
+    /// Waits until the channel takes more. With a mask (main thread), a signal that it opens ends the wait.
+    pub(crate) fn wait_for_channel(&self, mask: Option<&libc::sigset_t>) -> Result<(), Interrupted> {
+        let mut fds = [sys::pollfd(self.sink.fd(), libc::POLLOUT)];
+        match mask {
+            Some(mask) => match sys::ppoll(&mut fds, None, mask) {
+                Waited::Signal => Err(Interrupted),
+                Waited::Ready | Waited::Timeout => Ok(()),
+            },
+            None => {
+                sys::poll(&mut fds, None);
+                Ok(())
+            }
+        }
+    }
+
+    /// Tries for `limit` to get everything out.
+    pub(crate) fn flush_within(&self, limit: Duration) {
+        let end = std::time::Instant::now() + limit;
+        while !self.flush() {
+            let left = end.saturating_duration_since(std::time::Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            sys::poll(&mut [sys::pollfd(self.sink.fd(), libc::POLLOUT)], Some(left));
+        }
+    }
+
+    /// Nobody reads any more: from now on everything is dropped and nobody waits.
+    pub(crate) fn set_gone(&self) {
+        let mut out = self.out.lock();
+        out.is_gone = true;
+        self.try_flush(&mut out);
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.out.lock().is_gone
+    }
+
+    /// The output thread looks at the state that decides what it waits for.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Out> {
+        self.out.lock()
+    }
+
+    /// The alarm rang: flushes text that is old enough.
+    pub(crate) fn on_alarm(&self, out: &mut Out) {
+        out.alarm_is_set = false;
+        let Some(since) = out.unflushed_since else { return };
+        let age = Duration::from_nanos(sys::monotonic_ns().saturating_sub(since));
+        if age >= FLUSH_AFTER {
+            self.try_flush(out);
+        } else {
+            out.alarm_is_set = true;
+            self.alarm.set(FLUSH_AFTER - age);
+        }
+    }
+
+    /// The channel takes more.
+    pub(crate) fn on_writable(&self, out: &mut Out) {
+        out.is_backlogged = false;
+        self.try_flush(out);
+    }
+
+    /// Whether raw output can be read now, and whether there is more to write.
+    pub(crate) fn appetite(&self) -> (bool, bool) {
+        let mut out = self.out.lock();
+        let has_room = self.has_room(&mut out);
+        (has_room, out.is_backlogged)
+    }
+
+    /// The output thread found raw output.
+    pub(crate) fn take_raw(&self, raw: [bool; 2]) {
+        let mut out = self.out.lock();
+        if !out.has_ended {
+            self.drain(&mut out, raw);
+            self.settle_flush(&mut out);
+        }
+    }
+}

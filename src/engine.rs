@@ -1,0 +1,374 @@
+//! The engine's side of a session: what a hosted runtime may ask of the core.
+//!
+//! The engine pulls: it asks for the next cell and for standard input, and it tells how a cell ended. That fits a runtime
+//! that we drive (Python) and one that drives us (R).
+
+use crate::capture::{self, Capture};
+use crate::child;
+use crate::config::{Config, Dialect};
+use crate::control;
+use crate::emitter::{Emitter, Interrupted, Sink, TextEncoding};
+use crate::interrupt;
+use crate::output;
+use crate::protocol::{
+    Capabilities, EndReason, ErrorInfo, Event, Outcome, Ready, Refusal, Role, RuntimeInfo, SessionEnd, Stream,
+};
+use crate::reader::{Ask, Reader};
+use crate::session::{CellRef, Phase, Request, Stage, State};
+use crate::shared::{Shared, cancelled_refusal};
+use crate::sys::{self, Waited, Wake};
+use parking_lot::{Condvar, Mutex};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The session could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A descriptor or a thread could not be had.
+    #[error("the session cannot be set up: {0}")]
+    System(#[from] io::Error),
+}
+
+/// What the main thread is to do next.
+#[derive(Debug)]
+pub enum Turn {
+    /// Run this.
+    Cell(Cell),
+    /// Work on this and respond.
+    Request(Request),
+    /// A signal came while idle: run the runtime's checks, swallow what comes of it, and ask again.
+    Signal,
+    /// One of the caller's own descriptors has something, or the time ran out.
+    Poll,
+    /// No more cells: finalise the runtime.
+    End,
+}
+
+/// A cell to run.
+#[derive(Debug)]
+pub struct Cell {
+    /// Its number, from 1, and its name.
+    pub cell: Arc<CellRef>,
+    /// Its source.
+    pub code: String,
+}
+
+/// A picture to show.
+#[derive(Debug, Clone, Copy)]
+pub struct Image<'a> {
+    /// Its type, such as `image/png`.
+    pub mime_type: &'a str,
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// What it is a picture of.
+    pub source: Option<&'a str>,
+    /// It replaces the last picture of the same source.
+    pub is_update: bool,
+    /// Width and height in pixels, where known.
+    pub size: Option<(u32, u32)>,
+}
+
+/// A hosted runtime's handle on its session. Clones are the same session.
+#[derive(Debug, Clone)]
+pub struct Engine(Arc<Shared>);
+
+impl Engine {
+    /// Takes over fds 0, 1 and 2 and the channel, starts the control and the output thread, and says `worker_ready`.
+    ///
+    /// Call it once, on the main thread, before the runtime starts. SIGINT is blocked in this thread afterwards.
+    pub fn open(config: &Config, capabilities: Capabilities) -> Result<Engine, OpenError> {
+        let config = config.clone();
+        let started_at = Instant::now();
+        interrupt::adopt_main_thread();
+        let is_one = config.channel.request_fd == config.channel.event_fd;
+        let requests = sys::adopt(config.channel.request_fd);
+        let events = if is_one { sys::dup_high(config.channel.request_fd)? } else { sys::adopt(config.channel.event_fd) };
+        sys::set_cloexec(requests.as_raw_fd(), true)?;
+        sys::set_cloexec(events.as_raw_fd(), true)?;
+        let sink = Sink::new(events)?;
+        let is_ours = config.dialect == Dialect::Worker;
+        let capture = if is_ours { Some(Capture::install()?) } else { None };
+        let stdin_identity = if is_ours { Some(capture::install_empty_stdin()?) } else { None };
+        let encoding = if is_ours { TextEncoding::Text } else { TextEncoding::Base64 };
+        let emitter = Arc::new(Emitter::new(sink, capture, encoding)?);
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State::new(started_at)),
+            changed: Condvar::new(),
+            emitter: emitter.clone(),
+            main_wake: Wake::new()?,
+            control_wake: Wake::new()?,
+            started_at,
+            config,
+            capabilities,
+            stdin_identity,
+        });
+        let mut ours = vec![requests.as_raw_fd(), emitter.sink.fd()];
+        ours.extend(emitter.capture.iter().flat_map(Capture::fds));
+        child::watch_forks(&ours);
+        shared.say_worker_ready();
+        interrupt::catch_end_signals(shared.control_wake.fd());
+        output::spawn(emitter)?;
+        control::spawn(shared.clone(), requests)?;
+        Ok(Engine(shared))
+    }
+
+    /// The runtime is up: says the first `ready`. From now on cells are given out.
+    pub fn started(&self, runtime: &RuntimeInfo) {
+        self.settle();
+        interrupt::drop_pending();
+        let mut state = self.0.state.lock();
+        let Phase::Starting { discarded } = std::mem::replace(&mut state.phase, Phase::Idle) else { return };
+        let startup_ms = self.0.started_at.elapsed().as_micros() as f64 / 1000.0;
+        self.0.say(&Event::Ready(Ready { runtime: Some(runtime), startup_ms: Some(startup_ms), ..Ready::default() }));
+        self.0.say_discarded(discarded);
+        drop(state);
+        self.0.emitter.flush();
+    }
+
+    /// Waits for the next thing to do. Main thread, between cells, detached from the runtime's lock, SIGINT held and the
+    /// runtime's own flag checked since; SIGINT is open only inside the wait.
+    ///
+    /// `also` and `timeout` are the caller's own reasons to come back.
+    pub fn next(&self, also: &mut [libc::pollfd], timeout: Option<Duration>) -> Turn {
+        let shared = &*self.0;
+        let end = timeout.map(|timeout| Instant::now() + timeout);
+        loop {
+            {
+                let mut state = shared.state.lock();
+                if let Some(turn) = self.take_turn(&mut state) {
+                    return turn;
+                }
+                state.main_is_parked = true;
+            }
+            let mask = interrupt::open_mask();
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            let waited = if also.is_empty() {
+                let mut fds = [sys::pollfd(shared.main_wake.fd(), libc::POLLIN)];
+                sys::ppoll(&mut fds, left, &mask)
+            } else {
+                let mut fds = vec![sys::pollfd(shared.main_wake.fd(), libc::POLLIN)];
+                fds.extend_from_slice(also);
+                let waited = sys::ppoll(&mut fds, left, &mask);
+                also.copy_from_slice(&fds[1..]);
+                waited
+            };
+            shared.state.lock().main_is_parked = false;
+            match waited {
+                Waited::Signal => return Turn::Signal,
+                Waited::Timeout => return Turn::Poll,
+                Waited::Ready => shared.main_wake.clear(),
+            }
+            if also.iter().any(|fd| fd.revents != 0) {
+                return Turn::Poll;
+            }
+        }
+    }
+
+    fn take_turn(&self, state: &mut State) -> Option<Turn> {
+        if matches!(state.phase, Phase::Finalizing | Phase::Ended) || state.is_gone {
+            return Some(Turn::End);
+        }
+        if let Some(request) = state.requests.pop_front() {
+            state.is_answering = true;
+            state.answer_is_cancelled = false;
+            return Some(Turn::Request(request));
+        }
+        if state.ending.as_ref().is_some_and(|ending| ending.stage == Stage::Last) {
+            return Some(Turn::End);
+        }
+        if let Some((cell, code)) = state.start_cell(Instant::now()) {
+            if state.running().is_some_and(|running| running.deadline.is_some()) {
+                self.0.control_wake.set();
+            }
+            self.0.emitter.append_and_set_cell(b"", cell.id.as_deref());
+            return Some(Turn::Cell(Cell { cell, code }));
+        }
+        state.ending.is_some().then_some(Turn::End)
+    }
+
+    /// The running cell is over: everything it printed, then its `ready`. Main thread; blocks SIGINT and leaves it
+    /// blocked. Afterwards no interrupt that was meant for the cell is left, but for what the runtime has noted
+    /// itself: check and swallow that.
+    pub fn finish_cell(&self, outcome: Outcome, error: Option<&ErrorInfo>) {
+        interrupt::forbid();
+        self.settle();
+        let mut state = self.0.state.lock();
+        if let Some(mut running) = state.finish_cell(Instant::now()) {
+            let discarded = std::mem::take(&mut running.discarded);
+            self.0.say_cell_end(&running, Ready { outcome: Some(outcome), error, ..Ready::default() });
+            self.0.say_discarded(discarded);
+        }
+        drop(state);
+        interrupt::drop_pending();
+        self.0.emitter.flush();
+    }
+
+    /// Reads the raw pipes and waits until there is room, whatever signals come.
+    fn settle(&self) {
+        while self.0.emitter.settle(None).is_err() {}
+    }
+
+    /// Answers a request that a turn or a reader gave.
+    pub fn respond(&self, request: &Request, answer: Result<serde_json::Value, Refusal>) {
+        let mut state = self.0.state.lock();
+        state.is_answering = false;
+        let answer = if std::mem::replace(&mut state.answer_is_cancelled, false) {
+            Err(cancelled_refusal(request))
+        } else {
+            answer.map_err(|refusal| Refusal { rpc_id: request.rpc.id.clone(), ..refusal })
+        };
+        self.0.answer(&request.rpc.id, &answer);
+        if state.running().is_none() {
+            drop(state);
+            interrupt::drop_pending();
+        }
+    }
+
+    /// Starts a read of standard input. Any thread.
+    pub fn reader(&self, ask: Ask<'_>) -> Reader {
+        Reader::new(self.0.clone(), ask)
+    }
+
+    /// Whether raw fd 0 is still the empty pipe that the session put there, so that reads of it are the session's.
+    pub fn owns_stdin(&self) -> bool {
+        !child::in_child() && self.0.stdin_identity.is_none_or(|identity| sys::identity(0).is_ok_and(|now| now == identity))
+    }
+
+    /// Takes as much of `text` as there is room for, without waiting; how many bytes that was, or more than there are when
+    /// nobody reads any more. `is_rest`: earlier calls took the beginning.
+    pub fn offer(&self, stream: Stream, role: Option<Role>, text: &str, is_rest: bool) -> usize {
+        self.0.emitter.offer_text(stream, role, text, is_rest)
+    }
+
+    /// The same for bytes.
+    pub fn offer_bytes(&self, stream: Stream, role: Option<Role>, bytes: &[u8]) -> usize {
+        self.0.emitter.offer_bytes(stream, role, bytes)
+    }
+
+    /// Waits until the channel takes more. Detached from the runtime's lock; on the main thread with SIGINT held, a
+    /// signal ends the wait.
+    pub fn wait_for_room(&self) -> Result<(), Interrupted> {
+        let mask = interrupt::is_main_thread().then(interrupt::open_mask);
+        self.0.emitter.wait_for_channel(mask.as_ref())
+    }
+
+    /// Writes all of `text`, waiting where there is no room. The same rules as [`Engine::wait_for_room`].
+    pub fn write(&self, stream: Stream, role: Option<Role>, text: &str) -> Result<(), Interrupted> {
+        if child::in_child() {
+            child::write_raw(stream, text.as_bytes());
+            return Ok(());
+        }
+        let mut done = 0;
+        loop {
+            let taken = self.offer(stream, role, &text[done..], done > 0);
+            if taken >= text.len() - done {
+                return Ok(());
+            }
+            done += taken;
+            self.wait_for_room()?;
+        }
+    }
+
+    /// Writes all of `bytes`. The same rules.
+    pub fn write_bytes(&self, stream: Stream, role: Option<Role>, bytes: &[u8]) -> Result<(), Interrupted> {
+        if child::in_child() {
+            child::write_raw(stream, bytes);
+            return Ok(());
+        }
+        let mut done = 0;
+        loop {
+            let taken = self.offer_bytes(stream, role, &bytes[done..]);
+            if taken >= bytes.len() - done {
+                return Ok(());
+            }
+            done += taken;
+            self.wait_for_room()?;
+        }
+    }
+
+    /// Tries to put everything into the channel without waiting; true when nothing is left.
+    pub fn try_flush(&self) -> bool {
+        child::in_child() || self.0.emitter.flush()
+    }
+
+    /// Returns once everything accepted so far is in the channel. The same rules as [`Engine::wait_for_room`].
+    pub fn flush(&self) -> Result<(), Interrupted> {
+        if child::in_child() {
+            return Ok(());
+        }
+        let mask = interrupt::is_main_thread().then(interrupt::open_mask);
+        self.0.emitter.flush_and_wait(mask.as_ref())
+    }
+
+    /// Shows a picture, after everything printed so far.
+    pub fn image(&self, image: &Image<'_>) {
+        use base64::Engine as _;
+        if child::in_child() {
+            return;
+        }
+        self.settle();
+        let data = base64::engine::general_purpose::STANDARD.encode(image.bytes);
+        let state = self.0.state.lock();
+        let cell = state.running().map(|running| running.cell.clone());
+        self.0.say(&Event::OutputImage {
+            mime_type: image.mime_type,
+            data_b64: &data,
+            source: image.source,
+            is_update: image.is_update,
+            width: image.size.map(|size| size.0),
+            height: image.size.map(|size| size.1),
+            id: cell.as_ref().and_then(|cell| cell.id.as_deref()),
+        });
+        drop(state);
+        self.0.emitter.flush();
+    }
+
+    /// The cell that the calling thread belongs to: the running one, or the one that started the thread.
+    pub fn current_cell(&self) -> Option<Arc<CellRef>> {
+        self.0.current_cell(&self.0.state.lock())
+    }
+
+    /// The user's code has ended the runtime: cells that still wait get no answer but `session_end`.
+    pub fn begin_exit(&self) {
+        self.settle();
+        let mut state = self.0.state.lock();
+        state.begin_exit(Instant::now());
+        self.0.emitter.append_and_set_cell(b"", None);
+        self.0.control_wake.set();
+        self.0.wake_waiters(&state);
+    }
+
+    /// The last `End` turn was taken and the runtime is about to finalise.
+    pub fn begin_finalizing(&self) {
+        let mut state = self.0.state.lock();
+        state.phase = Phase::Finalizing;
+    }
+
+    /// After finalisation: ends what is left of the session's processes, delivers what they wrote, and says
+    /// `session_end`. Gives the exit status. `end` is the runtime's own reason; without it the session was shut down.
+    pub fn end(&self, end: Option<SessionEnd>) -> i32 {
+        if child::in_child() {
+            return 0;
+        }
+        let mut state = self.0.state.lock();
+        state.phase = Phase::Ended;
+        let message = state.ending.as_ref().and_then(|ending| ending.message.clone());
+        drop(state);
+        let end = end.unwrap_or(SessionEnd { message, ..SessionEnd::new(EndReason::Shutdown) });
+        let status = match (end.reason, end.exit_code) {
+            (EndReason::RuntimeExit, Some(code)) => code.rem_euclid(256) as i32,
+            (EndReason::Shutdown, _) => 0,
+            _ => 1,
+        };
+        self.0.last_words(end);
+        status
+    }
+
+    /// A line for whoever runs the worker: goes to the first stderr, never into the session's output.
+    pub fn diagnose(&self, text: &str) {
+        // Nobody is told when nobody listens.
+        let _ = sys::write_all(self.0.config.diagnostics_fd, format!("worker: {text}\n").as_bytes());
+    }
+}

@@ -1,0 +1,355 @@
+//! SIGINT on its way to the main thread: who sent it, whether it is a duplicate, and when it may arrive.
+//!
+//! The control thread strikes the main thread with a real SIGINT, because nothing less stops a system call. A
+//! supervisor may send the message and the signal together, so a handler in front of the runtime's own lets only the
+//! first of the two through. The main thread keeps SIGINT blocked except around user code and inside its waits, so
+//! that a signal meant for one cell cannot arrive in the next.
+
+#![expect(unsafe_code, reason = "signal handlers, masks and sigaction")]
+
+use crate::sys;
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+
+/// A message and a signal within this time are one interrupt, in nanoseconds.
+const SAME: u64 = 100_000_000;
+
+/// The last interrupt: its time shifted left by one, and 1 if it was a signal. 0: none that could be the same.
+static LAST: AtomicU64 = AtomicU64::new(0);
+/// When the process group was last signalled by this process: its own copy of that signal is dropped.
+static GROUP_SIGNALLED: AtomicU64 = AtomicU64::new(0);
+/// The main thread.
+static MAIN: AtomicUsize = AtomicUsize::new(0);
+/// What passes an interrupt on to the runtime: a function pointer of type [`Deliver`] or of a plain handler.
+static DELIVER: AtomicUsize = AtomicUsize::new(0);
+static DELIVER_IS_HANDLER: AtomicBool = AtomicBool::new(false);
+/// Sets the runtime's own flag, from any thread; for moments when SIGINT is ignored.
+static SET_FLAG: AtomicUsize = AtomicUsize::new(0);
+
+/// Tells the runtime of an interrupt. Called in signal context on the main thread.
+pub type Deliver = extern "C" fn();
+
+thread_local! {
+    static IS_MAIN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Which of the two ways an interrupt came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    Message = 0,
+    Signal = 1,
+}
+
+/// Records an interrupt; false when it is the other half of one that was recorded just before.
+pub(crate) fn claim(way: Way) -> bool {
+    let now = sys::monotonic_ns() & (u64::MAX >> 1);
+    let mine = now << 1 | way as u64;
+    LAST.fetch_update(SeqCst, SeqCst, |last| {
+        let is_same = last != 0 && (last & 1) != way as u64 && now.saturating_sub(last >> 1) < SAME;
+        (!is_same).then_some(mine)
+    })
+    .is_ok()
+}
+
+/// A batch was taken: what comes from now on is another interrupt.
+pub(crate) fn forget_last() {
+    LAST.store(0, SeqCst);
+}
+
+/// Makes the calling thread the one that interrupts go to, with SIGINT blocked, and sets an inherited "ignore" back.
+pub(crate) fn adopt_main_thread() {
+    MAIN.store(sys::this_thread() as usize, SeqCst);
+    IS_MAIN.set(true);
+    forbid();
+    // SAFETY: plain sigaction calls on a zeroed structure, which is a valid one.
+    unsafe {
+        let mut current: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGINT, std::ptr::null(), &mut current);
+        if current.sa_sigaction == libc::SIG_IGN {
+            current = std::mem::zeroed();
+            current.sa_sigaction = libc::SIG_DFL;
+            libc::sigaction(libc::SIGINT, &current, std::ptr::null_mut());
+        }
+        // A write to a pipe without a reader is an error for the writer and not the end of the process. A handler, unlike
+        // "ignore", is not inherited by programs that children run.
+        let mut nothing: libc::sigaction = std::mem::zeroed();
+        nothing.sa_sigaction = on_nothing as *const () as usize;
+        nothing.sa_flags = libc::SA_RESTART;
+        libc::sigaction(libc::SIGPIPE, &nothing, std::ptr::null_mut());
+    }
+}
+
+/// Whether the calling thread is the one that runs cells.
+pub fn is_main_thread() -> bool {
+    IS_MAIN.get()
+}
+
+/// After a fork the forking thread is the only one, so it is the main one.
+pub(crate) fn adopt_forked_thread() {
+    MAIN.store(sys::this_thread() as usize, SeqCst);
+    IS_MAIN.set(true);
+}
+
+extern "C" fn on_nothing(_signal: libc::c_int) {}
+
+/// Puts the filter in front of the runtime: `deliver` is called for each interrupt, in signal context, on the main thread.
+/// `set_flag` sets the runtime's own flag from any thread.
+pub fn install(deliver: Deliver, set_flag: Deliver) {
+    SET_FLAG.store(set_flag as usize, SeqCst);
+    DELIVER.store(deliver as usize, SeqCst);
+    DELIVER_IS_HANDLER.store(false, SeqCst);
+    set_handler();
+}
+
+/// The same in front of the handler that the runtime has installed. Call it again when the runtime may have installed it anew;
+/// does nothing when the filter is still there, or when user code chose the default action or to ignore SIGINT.
+pub fn install_before_current(set_flag: Deliver) {
+    SET_FLAG.store(set_flag as usize, SeqCst);
+    // SAFETY: sigaction fills a zeroed structure.
+    let current = unsafe {
+        let mut current: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGINT, std::ptr::null(), &mut current);
+        current
+    };
+    let own = on_sigint as *const () as usize;
+    if current.sa_sigaction == own || current.sa_sigaction == libc::SIG_DFL || current.sa_sigaction == libc::SIG_IGN {
+        return;
+    }
+    DELIVER.store(current.sa_sigaction, SeqCst);
+    DELIVER_IS_HANDLER.store(true, SeqCst);
+    set_handler();
+}
+
+fn set_handler() {
+    // SAFETY: the handler has the signature that SA_SIGINFO asks for. No SA_RESTART: system calls must return.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = on_sigint as *const () as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+        libc::sigaction(libc::SIGINT, &action, std::ptr::null_mut());
+    }
+}
+
+/// How SIGTERM and SIGHUP reach the control thread: a descriptor number and what to write.
+static CONTROL_WAKE: AtomicUsize = AtomicUsize::new(usize::MAX);
+/// The signal that asked for the end; 0: none.
+static END_ASKED: AtomicUsize = AtomicUsize::new(0);
+
+/// From now on SIGTERM and SIGHUP are noted and wake the control thread through `wake_fd`.
+pub(crate) fn catch_end_signals(wake_fd: libc::c_int) {
+    CONTROL_WAKE.store(wake_fd as usize, SeqCst);
+    install_end_handlers();
+}
+
+/// Installs the handlers of SIGTERM and SIGHUP again, after a runtime has recorded what it found at its start.
+pub fn install_end_handlers() {
+    for signal in [libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: the handler has the plain signature.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = on_end as *const () as usize;
+            action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
+            libc::sigaction(signal, &action, std::ptr::null_mut());
+        }
+    }
+}
+
+/// The runtime is about to look at the handlers of SIGTERM and SIGHUP: lets it find the default.
+pub fn remove_end_handlers() {
+    for signal in [libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: the default action needs no handler.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
+/// The signal that asked for the end since the last call.
+pub(crate) fn take_end_signal() -> Option<&'static str> {
+    match END_ASKED.swap(0, SeqCst) as libc::c_int {
+        libc::SIGTERM => Some("SIGTERM"),
+        libc::SIGHUP => Some("SIGHUP"),
+        _ => None,
+    }
+}
+
+extern "C" fn on_end(signal: libc::c_int) {
+    if crate::child::in_child() {
+        // SAFETY: async-signal-safe calls; a forked child dies of the signal as it would without us.
+        unsafe {
+            libc::signal(signal, libc::SIG_DFL);
+            let mut set: libc::sigset_t = std::mem::zeroed();
+            libc::sigaddset(&mut set, signal);
+            libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
+            libc::raise(signal);
+        }
+        return;
+    }
+    END_ASKED.store(signal as usize, SeqCst);
+    let fd = CONTROL_WAKE.load(SeqCst);
+    if fd != usize::MAX {
+        keep_errno(|| {
+            let _ = sys::write(fd as libc::c_int, &1u64.to_ne_bytes());
+        });
+    }
+}
+
+extern "C" fn on_sigint(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel passes a valid siginfo; its sender is set for signals that a process sent.
+    let (code, sender) = unsafe { ((*info).si_code, (*info).si_pid()) };
+    // SAFETY: getpid cannot fail.
+    let from_us = sender == unsafe { libc::getpid() };
+    if !crate::child::in_child() && code != libc::SI_TKILL {
+        if from_us && sys::monotonic_ns().saturating_sub(GROUP_SIGNALLED.load(SeqCst)) < SAME {
+            return;
+        }
+        if !from_us && !claim(Way::Signal) {
+            return;
+        }
+    }
+    let main = MAIN.load(SeqCst) as libc::pthread_t;
+    if sys::this_thread() != main {
+        sys::signal_thread(main, libc::SIGINT);
+        return;
+    }
+    let deliver = DELIVER.load(SeqCst);
+    if deliver == 0 {
+        return;
+    }
+    keep_errno(|| {
+        if DELIVER_IS_HANDLER.load(SeqCst) {
+            // SAFETY: the pointer is the handler that the runtime had installed; it takes the signal, and ignores the rest if it
+            // was installed without SA_SIGINFO.
+            let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) =
+                unsafe { std::mem::transmute(deliver) };
+            handler(signal, info, context);
+        } else {
+            // SAFETY: the pointer was stored by `install`, from a `Deliver`.
+            let deliver: Deliver = unsafe { std::mem::transmute(deliver) };
+            deliver();
+        }
+    });
+}
+
+fn keep_errno(body: impl FnOnce()) {
+    // SAFETY: errno is the calling thread's own.
+    unsafe {
+        let errno = libc::__errno_location();
+        let saved = *errno;
+        body();
+        *errno = saved;
+    }
+}
+
+/// Interrupts the main thread, and every other process of the session's process group.
+pub(crate) fn strike() {
+    let main = MAIN.load(SeqCst);
+    if main == 0 || DELIVER.load(SeqCst) == 0 {
+        return;
+    }
+    let pid = std::process::id() as libc::pid_t;
+    if sys::process_group() == pid {
+        GROUP_SIGNALLED.store(sys::monotonic_ns(), SeqCst);
+        sys::signal_process(-pid, libc::SIGINT);
+    }
+    // SAFETY: sigaction fills a zeroed structure.
+    let is_ignored = unsafe {
+        let mut current: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGINT, std::ptr::null(), &mut current);
+        current.sa_sigaction == libc::SIG_IGN
+    };
+    let set_flag = SET_FLAG.load(SeqCst);
+    if is_ignored && set_flag != 0 {
+        // C's system() ignores SIGINT while it waits.
+        // SAFETY: the pointer was stored from a `Deliver`.
+        let set_flag: Deliver = unsafe { std::mem::transmute(set_flag) };
+        set_flag();
+    }
+    sys::signal_thread(main as libc::pthread_t, libc::SIGINT);
+}
+
+fn sigint() -> libc::sigset_t {
+    // SAFETY: sigemptyset and sigaddset fill the set.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, libc::SIGINT);
+        set
+    }
+}
+
+/// Lets SIGINT through to the calling thread: user code is about to run.
+pub fn allow() {
+    // SAFETY: the set lives across the call.
+    unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &sigint(), std::ptr::null_mut()) };
+}
+
+/// Blocks SIGINT in the calling thread: it stays pending. Tells whether it was open before.
+pub fn forbid() -> bool {
+    // SAFETY: both sets live across the call.
+    unsafe {
+        let mut old: libc::sigset_t = std::mem::zeroed();
+        libc::pthread_sigmask(libc::SIG_BLOCK, &sigint(), &mut old);
+        libc::sigismember(&old, libc::SIGINT) == 0
+    }
+}
+
+/// SIGINT blocked for as long as this lives; then as it was before.
+#[derive(Debug)]
+pub struct Held {
+    was_open: bool,
+}
+
+/// Blocks SIGINT until the result is dropped. Check the runtime's flag after this and before a wait.
+pub fn hold() -> Held {
+    Held { was_open: forbid() }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.was_open {
+            allow();
+        }
+    }
+}
+
+/// Throws away a SIGINT that is pending: it was meant for a cell that is over.
+pub(crate) fn drop_pending() {
+    #[cfg(target_os = "linux")]
+    {
+        let zero = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        let set = sigint();
+        // SAFETY: the set and the timeout live across the call; no information is asked for.
+        while unsafe { libc::sigtimedwait(&set, std::ptr::null_mut(), &zero) } == libc::SIGINT {}
+    }
+    #[cfg(not(target_os = "linux"))]
+    // SAFETY: ignoring a signal throws away what is pending; then the filter is put back.
+    unsafe {
+        let mut old: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGINT, std::ptr::null(), &mut old);
+        libc::signal(libc::SIGINT, libc::SIG_IGN);
+        libc::sigaction(libc::SIGINT, &old, std::ptr::null_mut());
+    }
+}
+
+/// The calling thread's mask with SIGINT open, for a wait.
+pub(crate) fn open_mask() -> libc::sigset_t {
+    // SAFETY: pthread_sigmask fills the set.
+    unsafe {
+        let mut mask: libc::sigset_t = std::mem::zeroed();
+        libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut mask);
+        libc::sigdelset(&mut mask, libc::SIGINT);
+        mask
+    }
+}
+
+/// Blocks every signal that the main thread takes, in a thread of ours.
+pub(crate) fn block_all_in_this_thread() {
+    // SAFETY: sigfillset fills the set. Faults cannot be blocked away and keep their handlers.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&mut set);
+        for fault in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGABRT, libc::SIGTRAP, libc::SIGSYS] {
+            libc::sigdelset(&mut set, fault);
+        }
+        libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
+    }
+}

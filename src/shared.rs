@@ -1,0 +1,162 @@
+//! What the engine's side and the control side of a session share, and the ways in which both act on it.
+//!
+//! Lock order: the runtime's own lock (the GIL), then the state, then the emitter. Nobody takes the runtime's lock while
+//! holding either, and the control and output threads never take it at all. What is said about a change of state is
+//! appended under the state's lock, so that it is said in the order in which it happened; appending never waits.
+
+use crate::config::{Config, Dialect};
+use crate::emitter::Emitter;
+use crate::interrupt;
+use crate::protocol::{
+    Capabilities, Code, Event, NAME, Outcome, ProtocolInfo, Ready, Refusal, Response, SessionEnd, VERSION, WORKER, line,
+};
+use crate::session::{CellRef, Interrupt, QueuedCell, Request, Running, State};
+use crate::sys::Wake;
+use crate::{dialect, tree};
+use parking_lot::{Condvar, Mutex};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long the last words may take to reach a supervisor that does not read.
+const LAST_WORDS: Duration = Duration::from_millis(700);
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub state: Mutex<State>,
+    /// Something changed that a waiting thread, other than the main one, may want to know.
+    pub changed: Condvar,
+    pub emitter: Arc<Emitter>,
+    /// Ends the main thread's wait.
+    pub main_wake: Wake,
+    /// Ends the control thread's wait.
+    pub control_wake: Wake,
+    pub started_at: Instant,
+    pub config: Config,
+    pub capabilities: Capabilities,
+    /// What fd 0 is while nobody has put something else there.
+    pub stdin_identity: Option<(libc::dev_t, libc::ino_t)>,
+}
+
+impl Shared {
+    /// Says something in the dialect of the session, after everything said so far. Never waits.
+    pub fn say(&self, event: &Event<'_>) {
+        if let Some(line) = dialect::encode(self.config.dialect, event) {
+            self.emitter.append(&line);
+        }
+    }
+
+    pub fn say_worker_ready(&self) {
+        self.say(&Event::WorkerReady {
+            protocol: ProtocolInfo { name: NAME, version: VERSION },
+            worker: WORKER,
+            session_id: &self.config.session_id,
+            lang: self.config.lang.name(),
+            pid: std::process::id(),
+            capabilities: &self.capabilities,
+        });
+        self.emitter.flush();
+    }
+
+    /// Says that cells ended without having run.
+    pub fn say_discarded(&self, cells: Vec<QueuedCell>) {
+        for cell in cells {
+            let stdin = cell.stdin.len();
+            self.say(&Event::Ready(Ready {
+                id: cell.id.as_deref(),
+                outcome: Some(Outcome::Discarded),
+                elapsed_ms: Some(0.0),
+                discarded_stdin_bytes: (stdin > 0).then_some(stdin),
+                ..Ready::default()
+            }));
+        }
+    }
+
+    /// Says how a cell ended, and from then on output carries no cell's id.
+    pub fn say_cell_end<'a>(&self, running: &'a Running, mut ready: Ready<'a>) {
+        ready.id = running.cell.id.as_deref();
+        // Microseconds are as fine as this is worth saying.
+        ready.elapsed_ms = Some(running.started.elapsed().as_micros() as f64 / 1000.0);
+        ready.discarded_stdin_bytes = (running.dropped_stdin > 0).then_some(running.dropped_stdin);
+        ready.timed_out = running.timed_out;
+        let line = dialect::encode(self.config.dialect, &Event::Ready(ready)).unwrap_or_default();
+        self.emitter.append_and_set_cell(&line, None);
+    }
+
+    /// Answers a JSON-RPC request, or a line that was refused.
+    pub fn answer(&self, id: &Value, answer: &Result<Value, Refusal>) {
+        if self.config.dialect != Dialect::Worker {
+            return;
+        }
+        self.emitter.append_answer(&match answer {
+            Ok(result) => line(&Response::result(id, result)),
+            Err(refusal) => line(&Response::refusal(refusal)),
+        });
+    }
+
+    /// Interrupts as a message asks. `says_ready`: when idle a bare `ready` answers it.
+    pub fn interrupt(&self, id: Option<&str>, says_ready: bool) -> bool {
+        let mut state = self.state.lock();
+        let Interrupt { strike, discarded, bare_ready, cancelled, delivered } = state.interrupt(id);
+        // The claim is made even when nothing is struck: the signal that belongs to this message must strike nothing either.
+        let is_first = interrupt::claim(interrupt::Way::Message);
+        if strike && is_first {
+            interrupt::strike();
+        }
+        self.say_discarded(discarded);
+        for request in cancelled {
+            self.answer(&request.rpc.id, &Err(cancelled_refusal(&request)));
+        }
+        if bare_ready && says_ready {
+            self.say(&Event::Ready(Ready::default()));
+        }
+        drop(state);
+        self.emitter.flush();
+        delivered
+    }
+
+    /// The state changed: whoever waits looks again.
+    pub fn wake_waiters(&self, state: &State) {
+        if state.main_is_parked {
+            self.main_wake.set();
+        }
+        self.changed.notify_all();
+    }
+
+    /// Ends the process without the runtime's help.
+    pub fn force_end(&self, end: SessionEnd, status: i32) -> ! {
+        self.last_words(end);
+        crate::sys::exit_now(status)
+    }
+
+    /// Ends what is left of the session's processes, delivers what they wrote, and says `session_end`.
+    pub fn last_words(&self, end: SessionEnd) {
+        tree::end_all(&self.config.marker);
+        if let Some(dir) = &self.config.temp_dir {
+            // A directory that somebody removed already is removed.
+            let _ = std::fs::remove_dir_all(dir);
+        }
+        self.emitter.settle_for_good();
+        if let Some(line) = dialect::encode(self.config.dialect, &Event::SessionEnd(end)) {
+            self.emitter.append_last(&line);
+        }
+        self.emitter.flush_within(LAST_WORDS);
+    }
+
+    /// The cell that the calling thread belongs to.
+    pub fn current_cell(&self, state: &State) -> Option<Arc<CellRef>> {
+        if interrupt::is_main_thread() {
+            state.running().map(|running| running.cell.clone())
+        } else {
+            crate::reader::adopted_cell()
+        }
+    }
+}
+
+/// What a request is told that an interrupt cancelled.
+pub(crate) fn cancelled_refusal(request: &Request) -> Refusal {
+    Refusal {
+        rpc_id: request.rpc.id.clone(),
+        ..Refusal::new(Code::Busy, "an interrupt cancelled the request: ask again")
+    }
+}

@@ -1,0 +1,107 @@
+//! The processes that a session has started, found and ended when the session ends.
+//!
+//! Children that stayed are found as descendants and by process group; daemons that left both are found by a marker in
+//! their environment, `WORKER_SESSION=<a uuid of the session's own>`. Elsewhere than on Linux the process group is all there is.
+
+use crate::sys;
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+/// The variable that marks every process of a session.
+pub const MARKER: &str = "WORKER_SESSION";
+
+/// How long processes have between SIGTERM and SIGKILL.
+const MERCY: Duration = Duration::from_millis(200);
+/// How long the whole search may take.
+const LIMIT: Duration = Duration::from_millis(1200);
+
+/// Ends every other process of the session: first asked, then killed.
+pub(crate) fn end_all(marker: &str) {
+    let start = Instant::now();
+    let mut asked: HashSet<i32> = HashSet::new();
+    sys::become_subreaper();
+    loop {
+        while sys::reap_any().is_some() {}
+        let found = find(marker);
+        if found.is_empty() || start.elapsed() > LIMIT {
+            return;
+        }
+        let patience_is_over = start.elapsed() > MERCY;
+        for &pid in &found {
+            if patience_is_over {
+                sys::signal_process(pid, libc::SIGKILL);
+            } else if asked.insert(pid) {
+                sys::signal_process(pid, libc::SIGTERM);
+                // A stopped process takes no SIGTERM before it goes on.
+                sys::signal_process(pid, libc::SIGCONT);
+            }
+        }
+        wait_for_any(&found, Duration::from_millis(20));
+    }
+}
+
+fn wait_for_any(pids: &[i32], limit: Duration) {
+    let handles: Vec<_> = pids.iter().filter_map(|&pid| sys::pidfd(pid as u32).ok()).collect();
+    let mut fds: Vec<_> = handles.iter().map(|fd| sys::pollfd(std::os::fd::AsRawFd::as_raw_fd(fd), libc::POLLIN)).collect();
+    sys::poll(&mut fds, Some(limit));
+}
+
+struct Process {
+    pid: i32,
+    parent: i32,
+    group: i32,
+    is_zombie: bool,
+}
+
+/// All processes of the session but this one.
+fn find(marker: &str) -> Vec<i32> {
+    let me = std::process::id() as i32;
+    let all = processes();
+    let parents: HashMap<i32, i32> = all.iter().map(|process| (process.pid, process.parent)).collect();
+    let leads_group = sys::process_group() == me;
+    let marker = format!("{MARKER}={marker}");
+    all.iter()
+        .filter(|process| process.pid != me && process.pid > 1 && !process.is_zombie)
+        .filter(|process| {
+            descends_from(me, process.pid, &parents)
+                || (leads_group && process.group == me)
+                || has_marker(process.pid, marker.as_bytes())
+        })
+        .map(|process| process.pid)
+        .collect()
+}
+
+fn descends_from(ancestor: i32, mut pid: i32, parents: &HashMap<i32, i32>) -> bool {
+    // A table read while it changes could hold a circle.
+    for _ in 0..1000 {
+        match parents.get(&pid) {
+            Some(&parent) if parent == ancestor => return true,
+            Some(&parent) if parent > 1 => pid = parent,
+            _ => return false,
+        }
+    }
+    false
+}
+
+fn processes() -> Vec<Process> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok())
+        .filter_map(|pid| {
+            let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+            // The name, in parentheses, may hold anything; what follows the last one is plain.
+            let rest = &stat[stat.iter().rposition(|&byte| byte == b')')? + 1..];
+            let rest = std::str::from_utf8(rest).ok()?;
+            let mut fields = rest.split_ascii_whitespace();
+            let state = fields.next()?;
+            let parent = fields.next()?.parse().ok()?;
+            let group = fields.next()?.parse().ok()?;
+            Some(Process { pid, parent, group, is_zombie: state == "Z" || state == "X" })
+        })
+        .collect()
+}
+
+fn has_marker(pid: i32, marker: &[u8]) -> bool {
+    std::fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|environ| environ.split(|&byte| byte == 0).any(|entry| entry == marker))
+}
