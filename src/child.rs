@@ -44,3 +44,53 @@ pub fn write_raw(stream: Stream, bytes: &[u8]) {
     // A child whose output nobody takes has nobody to tell.
     let _ = sys::write_all(fd, bytes);
 }
+
+/// What a forked child has printed and not yet written, so that a line arrives in one piece: stdout's.
+static PRINTED: parking_lot::Mutex<Vec<u8>> = parking_lot::Mutex::new(Vec::new());
+
+/// Prints in a forked child: stdout by lines, stderr at once.
+pub fn print(stream: Stream, bytes: &[u8]) {
+    if stream == Stream::Stderr {
+        write_raw(stream, bytes);
+        return;
+    }
+    let mut printed = PRINTED.lock();
+    printed.extend_from_slice(bytes);
+    if printed.len() > 4096 || printed.ends_with(b"\n") {
+        write_raw(stream, &printed);
+        printed.clear();
+    }
+}
+
+/// Writes what [`print`] holds back.
+pub fn flush_print() {
+    let mut printed = PRINTED.lock();
+    write_raw(Stream::Stdout, &printed);
+    printed.clear();
+}
+
+/// Ends a process at once, after what it printed is written.
+pub fn exit(status: i32) -> ! {
+    if in_child() {
+        flush_print();
+    }
+    sys::exit_now(status)
+}
+
+/// A line for whoever runs the worker, from before there is a session.
+pub fn write_diagnostic(fd: RawFd, text: &str) {
+    // Nobody is told when nobody listens.
+    let _ = sys::write_all(fd, format!("worker: {text}\n").as_bytes());
+}
+
+/// The file behind an inherited descriptor.
+pub fn file_from(fd: RawFd) -> std::fs::File {
+    std::fs::File::from(sys::adopt(fd))
+}
+
+/// Tells the monitor process that the engine is up, and closes the pipe to it.
+pub fn confirm_start(pipe: RawFd) {
+    let pipe = sys::adopt(pipe);
+    // A monitor that is gone needs no telling.
+    let _ = sys::write(std::os::fd::AsRawFd::as_raw_fd(&pipe), b"1");
+}

@@ -24,6 +24,8 @@ const ROOM: usize = 512 << 10;
 const ROOM_FOR_ANSWERS: usize = 4 << 20;
 /// An open message with so much text is flushed.
 const FLUSH_AT: usize = 32 << 10;
+/// So much of what a failing start prints is repeated in its `session_end`.
+const MOST_STARTUP_STDERR: usize = 4 << 10;
 /// Text is flushed so long after its first byte.
 pub(crate) const FLUSH_AFTER: Duration = Duration::from_millis(2);
 
@@ -101,6 +103,8 @@ pub(crate) struct Out {
     is_gone: bool,
     accepted: u64,
     written: u64,
+    /// What came from raw fd 2 while the runtime starts: why a start failed. None once it is up.
+    startup_stderr: Option<Vec<u8>>,
 }
 
 /// The one place that writes events.
@@ -148,6 +152,7 @@ impl Emitter {
             is_gone: false,
             accepted: 0,
             written: 0,
+            startup_stderr: Some(Vec::new()),
         };
         Ok(Emitter { out: Mutex::new(out), sink, alarm: Alarm::new()?, wake: Wake::new()?, capture, encode })
     }
@@ -235,13 +240,6 @@ impl Emitter {
         }
     }
 
-    /// Appends a message that carries the running cell's id at its end: `make` gets `,"id":"…"` or nothing.
-    pub(crate) fn append_with_cell(&self, make: impl FnOnce(&[u8]) -> Vec<u8>) {
-        let mut out = self.out.lock();
-        let line = make(&out.cell);
-        self.append_line(&mut out, &line);
-    }
-
     /// Appends an answer of the control side; left out when too much waits already. True when it was taken.
     pub(crate) fn append_answer(&self, line: &[u8]) -> bool {
         let mut out = self.out.lock();
@@ -311,6 +309,13 @@ impl Emitter {
         }
     }
 
+    /// What the runtime has printed to raw fd 2 since the start; `is_up`: it is not collected any more.
+    pub(crate) fn take_startup_stderr(&self, is_up: bool) -> String {
+        let mut out = self.out.lock();
+        let said = if is_up { out.startup_stderr.take() } else { out.startup_stderr.clone() };
+        String::from_utf8_lossy(&said.unwrap_or_default()).into_owned()
+    }
+
     /// Which raw pipes hold something, after C's own buffer has been passed on to them.
     fn look(&self) -> [bool; 2] {
         let Some(capture) = &self.capture else { return [false; 2] };
@@ -336,7 +341,12 @@ impl Emitter {
             let kind = Kind { stream, role: None, from_fd: true };
             let mut scratch = std::mem::take(&mut out.scratch);
             let mut decoder = std::mem::take(&mut out.raw[index(stream)]);
-            capture.read(stream, &mut scratch, |piece| decoder.feed(piece, |run| self.append_run(out, kind, run)));
+            capture.read(stream, &mut scratch, |piece| {
+                if let (Stream::Stderr, Some(said)) = (stream, &mut out.startup_stderr) {
+                    said.extend_from_slice(&piece[..piece.len().min(MOST_STARTUP_STDERR.saturating_sub(said.len()))]);
+                }
+                decoder.feed(piece, |run| self.append_run(out, kind, run));
+            });
             out.raw[index(stream)] = decoder;
             out.scratch = scratch;
         }
@@ -550,10 +560,6 @@ impl Emitter {
         let mut out = self.out.lock();
         out.is_gone = true;
         self.try_flush(&mut out);
-    }
-
-    pub(crate) fn is_gone(&self) -> bool {
-        self.out.lock().is_gone
     }
 
     /// The output thread looks at the state that decides what it waits for.

@@ -117,6 +117,7 @@ impl Engine {
     /// The runtime is up: says the first `ready`. From now on cells are given out.
     pub fn started(&self, runtime: &RuntimeInfo) {
         self.settle();
+        self.0.emitter.take_startup_stderr(true);
         interrupt::drop_pending();
         let mut state = self.0.state.lock();
         let Phase::Starting { discarded } = std::mem::replace(&mut state.phase, Phase::Idle) else { return };
@@ -364,6 +365,12 @@ impl Engine {
         };
         self.0.last_words(end);
         status
+    }
+
+    /// What a runtime that does not come up has printed to raw fd 2: why it did not.
+    pub fn startup_stderr(&self) -> String {
+        self.settle();
+        self.0.emitter.take_startup_stderr(false)
     }
 
     /// A line for whoever runs the worker: goes to the first stderr, never into the session's output.

@@ -186,7 +186,6 @@ impl Reader {
                 reader: self.number,
                 cell: self.cell.clone(),
                 is_main,
-                want: self.want,
                 stdin: Default::default(),
                 is_news: false,
             });
@@ -208,7 +207,7 @@ impl Reader {
     /// Says what is delivered. The caller holds the state's lock, so that this comes before whatever the data causes.
     fn deliver(&mut self, data: &[u8]) {
         self.is_over = true;
-        if data.is_empty() {
+        if data.is_empty() || matches!(self.want, Want::Peek(_)) {
             return;
         }
         let text = String::from_utf8_lossy(data.strip_suffix(b"\n").unwrap_or(data));

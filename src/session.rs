@@ -76,7 +76,6 @@ pub(crate) struct Wait {
     pub cell: Option<Arc<CellRef>>,
     /// The main thread waits here; a batch that names no target is its answer.
     pub is_main: bool,
-    pub want: Want,
     /// What has been sent for this wait.
     pub stdin: Stdin,
     /// Something arrived that was not enough: the wait is said again.

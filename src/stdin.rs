@@ -13,6 +13,8 @@ pub enum Want {
     Bytes(usize),
     /// Everything up to the end of file.
     All,
+    /// At most so many bytes, which stay where they are.
+    Peek(usize),
     /// Nothing: only that there is something, or the end of file (`select`).
     Any,
 }
@@ -54,7 +56,7 @@ impl Stdin {
         let queued = &self.bytes[self.head..];
         let size = match want {
             Want::Line => memchr::memchr(b'\n', queued).map(|at| at + 1),
-            Want::Upto(most) => (!queued.is_empty()).then(|| most.min(queued.len())),
+            Want::Upto(most) | Want::Peek(most) => (!queued.is_empty()).then(|| most.min(queued.len())),
             Want::Bytes(count) => (queued.len() >= count).then_some(count),
             Want::Chars(count) => char_boundary(queued, count),
             Want::All => None,
@@ -66,6 +68,9 @@ impl Stdin {
             None => return None,
         };
         let taken = queued[..size].to_vec();
+        if matches!(want, Want::Peek(_)) {
+            return Some(taken);
+        }
         self.head += size;
         if self.head == self.bytes.len() {
             self.bytes.clear();

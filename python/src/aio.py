@@ -1,0 +1,37 @@
+"""Top-level await: one event loop that lasts for the session."""
+
+import asyncio
+
+_loop = None
+
+
+def run(coroutine):
+    """Runs a cell's coroutine to its end on the session's loop; an interrupt cancels it."""
+    global _loop
+    if _loop is None or _loop.is_closed():
+        _loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(_loop)
+    task = _loop.create_task(coroutine)
+    try:
+        return _loop.run_until_complete(task)
+    except KeyboardInterrupt:
+        if not task.done():
+            task.cancel()
+            try:
+                _loop.run_until_complete(task)
+            except asyncio.CancelledError:
+                pass
+        raise
+
+
+def close():
+    """Cancels what is left and closes the loop, at the end of the session."""
+    if _loop is None or _loop.is_closed() or _loop.is_running():
+        return
+    tasks = asyncio.all_tasks(_loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        _loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    _loop.run_until_complete(_loop.shutdown_asyncgens())
+    _loop.close()

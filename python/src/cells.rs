@@ -1,0 +1,199 @@
+//! The cell loop: takes a turn from the session, runs it in `__main__`, and says how it ended.
+
+use crate::bring_up::{config, set_flag};
+use crate::output::{self, InRole};
+use crate::{compile, errors, library, requests, session, sources};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyModule};
+use worker::engine::{Cell, Turn};
+use worker::protocol::{ErrorInfo, Outcome, Role, RuntimeInfo, SessionEnd};
+use worker::{child, interrupt};
+
+static RUNTIME: std::sync::OnceLock<RuntimeInfo> = std::sync::OnceLock::new();
+static SYS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+
+/// How the code of a cell ended.
+enum Ended {
+    Ok,
+    Failed(Outcome, ErrorInfo),
+    /// The user's code ended the runtime.
+    Exit(SessionEnd),
+}
+
+/// Takes hold of what the loop needs before user code can touch it.
+pub(crate) fn prepare(py: Python<'_>, runtime: RuntimeInfo) -> PyResult<()> {
+    compile::prepare(py)?;
+    errors::prepare(py)?;
+    let _ = SYS.set(py, py.import("sys")?.unbind());
+    let _ = RUNTIME.set(runtime);
+    Ok(())
+}
+
+pub(crate) fn sys(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
+    SYS.get(py).map(|sys| sys.bind(py)).ok_or_else(|| PyRuntimeError::new_err("not prepared"))
+}
+
+/// Runs the session to its end: the reason if the user's code gave one.
+pub(crate) fn run(py: Python<'_>) -> Option<SessionEnd> {
+    let engine = session();
+    if let Some(end) = run_startup_file(py) {
+        return Some(end);
+    }
+    if let Some(runtime) = RUNTIME.get() {
+        engine.started(runtime);
+    }
+    loop {
+        interrupt::forbid();
+        errors::swallow_signals(py);
+        match py.detach(|| engine.next(&mut [], None)) {
+            Turn::Cell(cell) => {
+                let ended = run_cell(py, &cell);
+                if child::in_child() {
+                    return finish_child(ended);
+                }
+                match ended {
+                    Ended::Ok => engine.finish_cell(Outcome::Ok, None),
+                    Ended::Failed(outcome, error) => {
+                        engine.finish_cell(outcome, (outcome == Outcome::Error).then_some(&error));
+                    }
+                    Ended::Exit(end) => {
+                        engine.begin_exit();
+                        close_loop(py);
+                        return Some(end);
+                    }
+                }
+            }
+            Turn::Request(request) => requests::answer(py, engine, &request),
+            Turn::Signal | Turn::Poll => {}
+            Turn::End => {
+                close_loop(py);
+                return None;
+            }
+        }
+    }
+}
+
+/// A forked child that comes to the end of its cell ends: with 0, or with 1 after an error.
+fn finish_child(ended: Ended) -> Option<SessionEnd> {
+    child::flush_print();
+    let status = match ended {
+        Ended::Ok => 0,
+        Ended::Failed(..) => 1,
+        Ended::Exit(end) => return Some(end),
+    };
+    Some(errors::exit_end(status, None))
+}
+
+/// Tasks of top-level `await` that are left are cancelled before the runtime finalises.
+fn close_loop(py: Python<'_>) {
+    let is_used = sys(py)
+        .and_then(|sys| sys.getattr("modules"))
+        .and_then(|modules| modules.contains("asyncio"))
+        .unwrap_or(false);
+    if is_used {
+        interrupt::allow();
+        // What tasks do when they are cancelled is their own affair.
+        let _ = library::AIO.get(py, "close").and_then(|close| close.call0());
+        interrupt::forbid();
+    }
+}
+
+fn main_namespace(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    Ok(py.import("__main__")?.dict())
+}
+
+/// `PYTHONSTARTUP`, when `--startup` asks for it.
+fn run_startup_file(py: Python<'_>) -> Option<SessionEnd> {
+    if !config().and_then(|config| config.python.as_ref()).is_some_and(|python| python.startup) {
+        return None;
+    }
+    let path = std::env::var_os("PYTHONSTARTUP").filter(|path| !path.is_empty())?;
+    let file = path.to_string_lossy().into_owned();
+    interrupt::allow();
+    let result = std::fs::read_to_string(&path).map_err(PyErr::from).and_then(|source| {
+        let code = compile::plain(py, &source, &file)?;
+        compile::evaluate(py, &code, &main_namespace(py)?).map(drop)
+    });
+    let ended = match result {
+        Ok(()) => Ended::Ok,
+        Err(error) => failed(py, error),
+    };
+    interrupt::forbid();
+    match ended {
+        Ended::Exit(end) => Some(end),
+        _ => None,
+    }
+}
+
+fn run_cell(py: Python<'_>, cell: &Cell) -> Ended {
+    let file = format!("<cell {}>", cell.cell.number);
+    let source = if cell.code.contains('\r') { cell.code.replace("\r\n", "\n") } else { cell.code.clone() };
+    interrupt::install_before_current(set_flag);
+    // Nothing that can fail here is worth more than a traceback without source lines.
+    let _ = sources::remember(py, &file, &source);
+    let mut keeps_source = true;
+    let result = compile::cell(py, &source, &file).and_then(|compiled| {
+        let codes = [&compiled.body, &compiled.last];
+        keeps_source = codes.into_iter().flatten().any(|code| compile::defines(code).unwrap_or(true));
+        let namespace = main_namespace(py)?;
+        interrupt::allow();
+        if let Some(body) = &compiled.body {
+            evaluate(py, body, &namespace)?;
+        }
+        if let Some(last) = &compiled.last {
+            let value = evaluate(py, last, &namespace)?;
+            display(py, &value)?;
+        }
+        // An interrupt that came with the last instruction is this cell's.
+        py.check_signals()
+    });
+    let ended = match result {
+        Ok(()) => Ended::Ok,
+        Err(error) => {
+            keeps_source = true;
+            // Printing an error runs user code too, and can be interrupted.
+            interrupt::allow();
+            failed(py, error)
+        }
+    };
+    if !child::in_child() {
+        output::flush_replaced(py);
+    }
+    interrupt::forbid();
+    if !keeps_source {
+        let _ = sources::forget(py, &file);
+    }
+    ended
+}
+
+fn evaluate<'py>(py: Python<'py>, code: &Bound<'py, PyAny>, namespace: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyAny>> {
+    let value = compile::evaluate(py, code, namespace)?;
+    if compile::is_coroutine(code)? {
+        return library::AIO.get(py, "run")?.call1((value,));
+    }
+    Ok(value)
+}
+
+/// Shows a value as the prompt does.
+fn display(py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    let hook = sys(py)?.getattr("displayhook").map_err(|_| PyRuntimeError::new_err("lost sys.displayhook"))?;
+    let _role = InRole::enter(Role::Result);
+    hook.call1((value,)).map(drop)
+}
+
+fn failed(py: Python<'_>, error: PyErr) -> Ended {
+    if let Some(end) = errors::exit_of(py, &error) {
+        return Ended::Exit(end);
+    }
+    let outcome = if error.is_instance_of::<pyo3::exceptions::PyKeyboardInterrupt>(py) {
+        Outcome::Interrupted
+    } else {
+        Outcome::Error
+    };
+    match errors::print(py, error) {
+        Ok(info) => Ended::Failed(outcome, info),
+        Err(end) => Ended::Exit(end),
+    }
+}

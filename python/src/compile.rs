@@ -1,0 +1,112 @@
+//! From a cell's source to code: the whole cell is compiled before anything of it runs.
+
+#![expect(unsafe_code, reason = "evaluating a code object has no safe wrapper")]
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyList, PyTuple};
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
+
+const ONLY_AST: i32 = 0x400;
+const ALLOW_TOP_LEVEL_AWAIT: i32 = 0x2000;
+/// The flags of `from __future__ import …`, from `division` to `annotations`.
+const FUTURE_FLAGS: i32 = 0x1FE_0000;
+const CO_COROUTINE: i32 = 0x80;
+
+/// Futures that earlier cells have imported hold in later ones.
+static FUTURES: AtomicI32 = AtomicI32::new(0);
+/// Kept from the start: user code may delete or replace the names.
+static COMPILE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static EXPRESSION: PyOnceLock<(Py<PyAny>, Py<PyAny>)> = PyOnceLock::new();
+
+/// A compiled cell: statements, then an expression whose value is shown. Either may be missing.
+pub(crate) struct Compiled<'py> {
+    pub(crate) body: Option<Bound<'py, PyAny>>,
+    pub(crate) last: Option<Bound<'py, PyAny>>,
+}
+
+/// Takes hold of what is needed before user code can touch it.
+pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
+    let _ = COMPILE.set(py, py.import("builtins")?.getattr("compile")?.unbind());
+    let ast = py.import("_ast")?;
+    let _ = EXPRESSION.set(py, (ast.getattr("Expr")?.unbind(), ast.getattr("Expression")?.unbind()));
+    Ok(())
+}
+
+fn compile<'py>(source: &Bound<'py, PyAny>, file: &str, mode: &str, flags: i32) -> PyResult<Bound<'py, PyAny>> {
+    let py = source.py();
+    let Some(compile) = COMPILE.get(py) else { return Err(pyo3::exceptions::PyRuntimeError::new_err("not prepared")) };
+    compile.bind(py).call1((source, file, mode, flags, true))
+}
+
+/// Compiles one of the engine's own parts.
+pub(crate) fn plain<'py>(py: Python<'py>, source: &str, file: &str) -> PyResult<Bound<'py, PyAny>> {
+    compile(&source.into_pyobject(py)?.into_any(), file, "exec", 0)
+}
+
+/// Compiles a cell.
+pub(crate) fn cell<'py>(py: Python<'py>, source: &str, file: &str) -> PyResult<Compiled<'py>> {
+    let flags = ALLOW_TOP_LEVEL_AWAIT | FUTURES.load(Relaxed);
+    let text = source.into_pyobject(py)?.into_any();
+    // Most cells of one line are an expression, and compile at once.
+    if !source.contains('\n')
+        && !source.starts_with([' ', '\t', '\x0c', '#'])
+        && let Ok(last) = compile(&text, file, "eval", flags)
+    {
+        return Ok(Compiled { body: None, last: Some(last) });
+    }
+    let tree = compile(&text, file, "exec", flags | ONLY_AST)?;
+    let statements = tree.getattr("body")?.cast_into::<PyList>()?;
+    let Some((expr_type, expression_type)) = EXPRESSION.get(py) else {
+        return Err(pyo3::exceptions::PyRuntimeError::new_err("not prepared"));
+    };
+    let mut last = None;
+    if let Some(at) = statements.len().checked_sub(1) {
+        let statement = statements.get_item(at)?;
+        if statement.is_instance(expr_type.bind(py))? {
+            statements.del_item(at)?;
+            last = Some(expression_type.bind(py).call1((statement.getattr("value")?,))?);
+        }
+    }
+    let mut compiled = Compiled { body: None, last: None };
+    let mut flags = flags;
+    if !statements.is_empty() {
+        let body = compile(&tree, file, "exec", flags)?;
+        flags |= flags_of(&body)? & FUTURE_FLAGS;
+        compiled.body = Some(body);
+    }
+    if let Some(last) = last {
+        compiled.last = Some(compile(&last, file, "eval", flags)?);
+    }
+    FUTURES.store(flags & FUTURE_FLAGS, Relaxed);
+    Ok(compiled)
+}
+
+fn flags_of(code: &Bound<'_, PyAny>) -> PyResult<i32> {
+    code.getattr("co_flags")?.extract()
+}
+
+/// Whether running the code gives a coroutine: there is an `await` at its top level.
+pub(crate) fn is_coroutine(code: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(flags_of(code)? & CO_COROUTINE != 0)
+}
+
+/// Whether functions or classes were defined in the code, which keep its source in use.
+pub(crate) fn defines(code: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let kind = code.get_type();
+    Ok(code.getattr("co_consts")?.cast_into::<PyTuple>()?.iter().any(|constant| constant.get_type().is(&kind)))
+}
+
+/// Runs a code object in a namespace.
+pub(crate) fn evaluate<'py>(
+    py: Python<'py>,
+    code: &Bound<'py, PyAny>,
+    namespace: &Bound<'py, PyDict>,
+) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: the code is one that `compile` gave; the call returns a new reference or sets an error.
+    unsafe {
+        let result = ffi::PyEval_EvalCode(code.as_ptr(), namespace.as_ptr(), namespace.as_ptr());
+        Bound::from_owned_ptr_or_err(py, result)
+    }
+}

@@ -1,0 +1,194 @@
+//! Errors as the prompt prints them, with the user's frames alone.
+
+use crate::cells::sys;
+use crate::library::FILE_PREFIX;
+use crate::output::{self, InRole};
+use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyTraceback;
+use worker::protocol::{EndReason, ErrorInfo, Role, SessionEnd, Stream};
+
+/// More of a message or a traceback than this is left out of `ready.error`; what is printed is whole.
+const MOST: usize = 16 << 10;
+
+/// CPython's own hook, kept from the start.
+static EXCEPTHOOK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
+    let _ = EXCEPTHOOK.set(py, py.import("sys")?.getattr("__excepthook__")?.unbind());
+    Ok(())
+}
+
+/// Runs Python's signal checks where no cell runs: a KeyboardInterrupt is forgotten, what else a user's handler raises is printed.
+pub(crate) fn swallow_signals(py: Python<'_>) {
+    while let Err(error) = py.check_signals() {
+        if !error.is_instance_of::<PyKeyboardInterrupt>(py) {
+            error.print(py);
+        }
+    }
+}
+
+/// The end that an exception asks for, if it does. The text of `SystemExit('text')` goes to stderr.
+pub(crate) fn exit_of(py: Python<'_>, error: &PyErr) -> Option<SessionEnd> {
+    if !error.is_instance_of::<PySystemExit>(py) {
+        return None;
+    }
+    let code = error.value(py).getattr("code").ok()?;
+    if code.is_none() {
+        return Some(exit_end(0, None));
+    }
+    if let Ok(code) = code.extract::<i64>() {
+        return Some(exit_end(code, None));
+    }
+    let text = code.str().map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
+    print_text(py, &format!("{text}\n"));
+    Some(exit_end(1, Some(text)))
+}
+
+pub(crate) fn exit_end(code: i64, message: Option<String>) -> SessionEnd {
+    SessionEnd { exit_code: Some(code), message, ..SessionEnd::new(EndReason::RuntimeExit) }
+}
+
+/// Prints to the user's `sys.stderr`.
+fn print_text(py: Python<'_>, text: &str) {
+    let stderr = sys(py).and_then(|sys| sys.getattr("stderr"));
+    let written = match stderr {
+        Ok(stderr) if stderr.is_none() => Ok(()),
+        Ok(stderr) if output::is_ours(py, Stream::Stderr, &stderr) => output::put_text(py, Stream::Stderr, text),
+        Ok(stderr) => stderr.call_method1("write", (text,)).map(drop),
+        Err(error) => Err(error),
+    };
+    if written.is_err() {
+        // A broken stderr of the user's: the session's own will do.
+        let _ = output::put_text(py, Stream::Stderr, text);
+    }
+}
+
+/// Prints an error that ended a cell and says what `ready` says of it; `Err`: the user's own hook ended the runtime.
+pub(crate) fn print(py: Python<'_>, error: PyErr) -> Result<ErrorInfo, SessionEnd> {
+    let traceback = user_frames(py, error.traceback(py));
+    set_traceback(py, &error, traceback.as_ref());
+    // Values that cannot be set leave a post-mortem without its subject, no more.
+    let _ = remember(py, &error, traceback.as_ref());
+    let lines = lines_of(py, &error, traceback.as_ref());
+    let info = ErrorInfo { name: name_of(py, &error), message: message_of(py, &error), traceback: shortened(&lines) };
+    let _role = InRole::enter(Role::Traceback);
+    let hook = sys(py).and_then(|sys| sys.getattr("excepthook"));
+    let is_own = match (&hook, EXCEPTHOOK.get(py)) {
+        (Ok(hook), Some(own)) => own.is(hook),
+        _ => true,
+    };
+    match hook {
+        Ok(hook) if !is_own => {
+            let traceback = traceback.map_or_else(|| py.None().into_bound(py), Bound::into_any);
+            if let Err(second) = hook.call1((error.get_type(py), error.value(py), traceback)) {
+                if let Some(end) = exit_of(py, &second) {
+                    return Err(end);
+                }
+                let of_hook = user_frames(py, second.traceback(py));
+                print_text(py, "Error in sys.excepthook:\n");
+                print_text(py, &lines_of(py, &second, of_hook.as_ref()));
+                print_text(py, "\nOriginal exception was:\n");
+                print_text(py, &lines);
+            }
+        }
+        _ => print_text(py, &lines),
+    }
+    Ok(info)
+}
+
+/// Drops the frames that are not the user's: asyncio's and ours below the cell, and ours in between.
+fn user_frames<'py>(py: Python<'py>, traceback: Option<Bound<'py, PyTraceback>>) -> Option<Bound<'py, PyTraceback>> {
+    let file_of = |traceback: &Bound<'py, PyAny>| -> PyResult<String> {
+        traceback.getattr("tb_frame")?.getattr("f_code")?.getattr("co_filename")?.extract()
+    };
+    let mut all = Vec::new();
+    let mut next = traceback?.into_any();
+    while !next.is_none() && all.len() < 100_000 {
+        let following = next.getattr("tb_next").unwrap_or_else(|_| py.None().into_bound(py));
+        all.push(next);
+        next = following;
+    }
+    let files: Vec<String> = all.iter().map(|traceback| file_of(traceback).unwrap_or_default()).collect();
+    let starts_below = files.first().is_some_and(|file| file.starts_with(FILE_PREFIX));
+    let first_cell = files.iter().position(|file| file.starts_with("<cell "));
+    let skip = if starts_below { first_cell.unwrap_or(0) } else { 0 };
+    let mut kept: Vec<Bound<'py, PyAny>> = all
+        .into_iter()
+        .zip(&files)
+        .skip(skip)
+        .filter(|(_, file)| !file.starts_with(FILE_PREFIX))
+        .map(|(traceback, _)| traceback)
+        .collect();
+    for pair in (1..kept.len()).rev() {
+        let is_linked = kept[pair - 1].getattr("tb_next").is_ok_and(|next| next.is(&kept[pair]));
+        if !is_linked {
+            // A chain that cannot be relinked keeps the frames in between.
+            let _ = kept[pair - 1].setattr("tb_next", &kept[pair]);
+        }
+    }
+    if let Some(last) = kept.last()
+        && last.getattr("tb_next").is_ok_and(|next| !next.is_none())
+    {
+        let _ = last.setattr("tb_next", py.None());
+    }
+    kept.drain(..).next().and_then(|first| first.cast_into::<PyTraceback>().ok())
+}
+
+fn set_traceback(py: Python<'_>, error: &PyErr, traceback: Option<&Bound<'_, PyTraceback>>) {
+    let traceback = traceback.map_or_else(|| py.None().into_bound(py), |traceback| traceback.clone().into_any());
+    let _ = error.value(py).setattr("__traceback__", traceback);
+}
+
+/// `sys.last_*`, for `pdb.pm()`.
+fn remember(py: Python<'_>, error: &PyErr, traceback: Option<&Bound<'_, PyTraceback>>) -> PyResult<()> {
+    let sys = sys(py)?;
+    sys.setattr("last_type", error.get_type(py))?;
+    sys.setattr("last_value", error.value(py))?;
+    sys.setattr("last_traceback", traceback)?;
+    if py.version_info() >= (3, 12) {
+        sys.setattr("last_exc", error.value(py))?;
+    }
+    Ok(())
+}
+
+/// The whole text of an error, as `traceback` formats it.
+fn lines_of(py: Python<'_>, error: &PyErr, traceback: Option<&Bound<'_, PyTraceback>>) -> String {
+    let format = || -> PyResult<String> {
+        let module = py.import("traceback")?;
+        let parts = module.getattr("format_exception")?.call1((error.get_type(py), error.value(py), traceback))?;
+        let mut text = String::new();
+        for part in parts.try_iter()? {
+            text.push_str(&part?.str()?.to_string_lossy());
+        }
+        Ok(text)
+    };
+    // An error that cannot be formatted (its __str__ fails, the stack is used up) is at least named.
+    format().unwrap_or_else(|_| format!("{}: {}\n", name_of(py, error), message_of(py, error)))
+}
+
+fn name_of(py: Python<'_>, error: &PyErr) -> String {
+    let kind = error.get_type(py);
+    let name = kind.qualname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_else(|_| "Exception".into());
+    match kind.module().map(|module| module.to_string_lossy().into_owned()) {
+        Ok(module) if module != "builtins" && module != "__main__" => format!("{module}.{name}"),
+        _ => name,
+    }
+}
+
+fn message_of(py: Python<'_>, error: &PyErr) -> String {
+    match error.value(py).str() {
+        Ok(text) => {
+            let text = text.to_string_lossy();
+            text[..text.floor_char_boundary(MOST)].to_owned()
+        }
+        Err(_) => "<exception str() failed>".to_owned(),
+    }
+}
+
+/// The printed lines for `ready.error`; of a long traceback, its end, where the error is.
+fn shortened(text: &str) -> Vec<String> {
+    let start = text.ceil_char_boundary(text.len().saturating_sub(MOST));
+    text[start..].lines().map(str::to_owned).collect()
+}

@@ -1,0 +1,359 @@
+//! `sys.stdout` and `sys.stderr`: text wrappers as the prompt has them, whose writes are the session's output.
+//!
+//! Both stay instances of `io.TextIOWrapper`, so that everything a library may ask of them is there. Their types are
+//! subclasses in whose dictionaries `write` and `flush` are plain C functions: such a function is no descriptor, so a
+//! call binds nothing and allocates nothing.
+
+#![expect(unsafe_code, reason = "C functions as Python callables, without pyo3's argument parsing")]
+
+use crate::guard::wait_detached;
+use crate::session;
+use pyo3::exceptions::{PyTypeError, PyUnicodeEncodeError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
+use pyo3::PyTypeInfo;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use pyo3::sync::PyOnceLock;
+use worker::interrupt;
+use worker::protocol::{Role, Stream};
+
+/// What the main thread's text is at the moment: 0 plain, 1 a result, 2 a traceback.
+static ROLE: AtomicU8 = AtomicU8::new(0);
+
+static STDOUT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static STDERR: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+/// Text that the main thread writes is of this role until the result is dropped.
+pub(crate) struct InRole(());
+
+impl InRole {
+    pub(crate) fn enter(role: Role) -> InRole {
+        ROLE.store(if role == Role::Result { 1 } else { 2 }, Relaxed);
+        InRole(())
+    }
+}
+
+impl Drop for InRole {
+    fn drop(&mut self) {
+        ROLE.store(0, Relaxed);
+    }
+}
+
+fn role() -> Option<Role> {
+    match ROLE.load(Relaxed) {
+        0 => None,
+        _ if !interrupt::is_main_thread() => None,
+        1 => Some(Role::Result),
+        _ => Some(Role::Traceback),
+    }
+}
+
+/// Replaces `sys.stdout` and `sys.stderr`, after what Python's own still hold has been passed on.
+pub(crate) fn install(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()> {
+    for (name, stream, slot) in [("stdout", Stream::Stdout, &STDOUT), ("stderr", Stream::Stderr, &STDERR)] {
+        if let Ok(old) = sys.getattr(name)
+            && !old.is_none()
+        {
+            // A broken stream has nothing to pass on.
+            let _ = old.call_method0("flush");
+        }
+        let new = make(py, stream)?;
+        sys.setattr(name, &new)?;
+        sys.setattr(format!("__{name}__"), &new)?;
+        let _ = slot.set(py, new.unbind());
+    }
+    Ok(())
+}
+
+/// Whether `object` is the session's own stream.
+pub(crate) fn is_ours(py: Python<'_>, stream: Stream, object: &Bound<'_, PyAny>) -> bool {
+    let slot = if stream == Stream::Stdout { &STDOUT } else { &STDERR };
+    slot.get(py).is_some_and(|own| own.is(object))
+}
+
+fn make<'py>(py: Python<'py>, stream: Stream) -> PyResult<Bound<'py, PyAny>> {
+    let io = py.import("_io")?;
+    let (fd, name, methods) = match stream {
+        Stream::Stdout => (1, "<stdout>", &METHODS_OUT),
+        Stream::Stderr => (2, "<stderr>", &METHODS_ERR),
+    };
+    let raw = io.getattr("FileIO")?.call((fd, "w"), Some(&closefd_false(py)?))?;
+    raw.setattr("name", name)?;
+    let functions = |first: usize| -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        for method in &methods.0[first..first + 2] {
+            dict.set_item(method.name(), method.object(py)?)?;
+        }
+        Ok(dict)
+    };
+    let buffer_type = subtype(py, &io.getattr("BufferedWriter")?, "BufferedWriter", functions(2)?)?;
+    let buffer = buffer_type.call1((raw,))?;
+    let text_type = subtype(py, &io.getattr("TextIOWrapper")?, "TextIOWrapper", functions(0)?)?;
+    let options = PyDict::new(py);
+    options.set_item("encoding", "utf-8")?;
+    options.set_item("errors", if fd == 1 { "surrogateescape" } else { "backslashreplace" })?;
+    options.set_item("newline", "\n")?;
+    options.set_item("write_through", true)?;
+    options.set_item("line_buffering", fd == 2)?;
+    let text = text_type.call((buffer,), Some(&options))?;
+    text.setattr("mode", "w")?;
+    let reconfigure = Reconfigure { text_type: text_type.clone().unbind(), text: text.clone().unbind() };
+    text_type.setattr("reconfigure", Bound::new(py, reconfigure)?)?;
+    Ok(text)
+}
+
+pub(crate) fn closefd_false(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let options = PyDict::new(py);
+    options.set_item("closefd", false)?;
+    Ok(options)
+}
+
+/// A subclass with the name and module of its base and some attributes of its own.
+pub(crate) fn subtype<'py>(
+    py: Python<'py>,
+    base: &Bound<'py, PyAny>,
+    name: &str,
+    dict: Bound<'py, PyDict>,
+) -> PyResult<Bound<'py, PyAny>> {
+    dict.set_item("__module__", "_io")?;
+    pyo3::types::PyType::type_object(py).call1((name, PyTuple::new(py, [base])?, dict))
+}
+
+/// `reconfigure` of a text stream: once its encoding is not UTF-8, its text goes the long way, through its buffer.
+#[pyclass(frozen, module = "_io", name = "method")]
+struct Reconfigure {
+    text_type: Py<PyAny>,
+    text: Py<PyAny>,
+}
+
+#[pymethods]
+impl Reconfigure {
+    #[pyo3(signature = (**options))]
+    fn __call__(&self, py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
+        let text = self.text.bind(py);
+        let base = py.import("_io")?.getattr("TextIOWrapper")?;
+        base.call_method("reconfigure", (text,), options)?;
+        let encoding: String = text.getattr("encoding")?.extract()?;
+        let asks_newline = options.is_some_and(|options| options.contains("newline").unwrap_or(false));
+        let is_utf8 = matches!(encoding.to_ascii_lowercase().replace('_', "-").as_str(), "utf-8" | "utf8");
+        if !is_utf8 || asks_newline {
+            // A second call finds nothing to delete.
+            let _ = self.text_type.bind(py).delattr("write");
+        }
+        Ok(())
+    }
+}
+
+/// A C function that Python can call.
+pub(crate) struct Method(ffi::PyMethodDef);
+
+// SAFETY: the definition is constant data: C strings and functions that live as long as the process.
+unsafe impl Sync for Method {}
+
+impl Method {
+    pub(crate) const fn one(name: &'static std::ffi::CStr, function: ffi::PyCFunction) -> Method {
+        Method::new(name, function, ffi::METH_O)
+    }
+
+    pub(crate) const fn none(name: &'static std::ffi::CStr, function: ffi::PyCFunction) -> Method {
+        Method::new(name, function, ffi::METH_NOARGS)
+    }
+
+    const fn new(name: &'static std::ffi::CStr, function: ffi::PyCFunction, flags: std::ffi::c_int) -> Method {
+        Method(ffi::PyMethodDef {
+            ml_name: name.as_ptr(),
+            ml_meth: ffi::PyMethodDefPointer { PyCFunction: function },
+            ml_flags: flags,
+            ml_doc: std::ptr::null(),
+        })
+    }
+
+    fn name(&self) -> &str {
+        // SAFETY: the name was made from a static C string.
+        unsafe { std::ffi::CStr::from_ptr(self.0.ml_name) }.to_str().unwrap_or_default()
+    }
+
+    fn object<'py>(&'static self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        // SAFETY: the definition lives for ever; C does not write to it.
+        unsafe {
+            let definition = std::ptr::from_ref(&self.0).cast_mut();
+            let object = ffi::PyCFunction_NewEx(definition, std::ptr::null_mut(), std::ptr::null_mut());
+            Bound::from_owned_ptr_or_err(py, object)
+        }
+    }
+}
+
+/// The methods of one stream: write and flush of the text, write and flush of its buffer.
+struct StreamMethods([Method; 4]);
+
+static METHODS_OUT: StreamMethods = StreamMethods([
+    Method::one(c"write", write_out),
+    Method::none(c"flush", flush),
+    Method::one(c"write", write_bytes_out),
+    Method::none(c"flush", flush),
+]);
+static METHODS_ERR: StreamMethods = StreamMethods([
+    Method::one(c"write", write_err),
+    Method::none(c"flush", flush),
+    Method::one(c"write", write_bytes_err),
+    Method::none(c"flush", flush),
+]);
+
+unsafe extern "C" fn write_out(_self: *mut ffi::PyObject, text: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    called(text, |py, text| write_text(py, Stream::Stdout, text))
+}
+
+unsafe extern "C" fn write_err(_self: *mut ffi::PyObject, text: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    called(text, |py, text| write_text(py, Stream::Stderr, text))
+}
+
+unsafe extern "C" fn write_bytes_out(_self: *mut ffi::PyObject, bytes: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    called(bytes, |py, bytes| write_bytes(py, Stream::Stdout, bytes))
+}
+
+unsafe extern "C" fn write_bytes_err(_self: *mut ffi::PyObject, bytes: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    called(bytes, |py, bytes| write_bytes(py, Stream::Stderr, bytes))
+}
+
+unsafe extern "C" fn flush(_self: *mut ffi::PyObject, _none: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: Python calls its functions with the GIL held; None is immortal or counted by Py_NewRef.
+    unsafe {
+        let py = Python::assume_attached();
+        match flush_session(py) {
+            Ok(()) => ffi::Py_NewRef(ffi::Py_None()),
+            Err(error) => {
+                error.restore(py);
+                std::ptr::null_mut()
+            }
+        }
+    }
+}
+
+/// What every such function does around its body. Panics end the process (`panic = "abort"`), so none crosses C.
+fn called(
+    argument: *mut ffi::PyObject,
+    body: impl FnOnce(Python<'_>, &Bound<'_, PyAny>) -> PyResult<ffi::Py_ssize_t>,
+) -> *mut ffi::PyObject {
+    // SAFETY: Python calls its functions with the GIL held and a borrowed argument that lives across the call.
+    unsafe {
+        let py = Python::assume_attached();
+        let argument = std::mem::ManuallyDrop::new(Bound::from_owned_ptr(py, argument));
+        match body(py, &argument) {
+            Ok(count) => ffi::PyLong_FromSsize_t(count),
+            Err(error) => {
+                error.restore(py);
+                std::ptr::null_mut()
+            }
+        }
+    }
+}
+
+fn write_text(py: Python<'_>, stream: Stream, text: &Bound<'_, PyAny>) -> PyResult<ffi::Py_ssize_t> {
+    let Ok(text) = text.cast::<PyString>() else {
+        let kind = text.get_type().name()?;
+        return Err(PyTypeError::new_err(format!("write() argument must be str, not {kind}")));
+    };
+    // SAFETY: the object is a str.
+    let length = unsafe { ffi::PyUnicode_GetLength(text.as_ptr()) };
+    match text.to_str() {
+        Ok(utf8) => put_text(py, stream, utf8)?,
+        Err(_) => {
+            let bytes = encode_surrogates(text)?;
+            write_bytes(py, stream, &bytes)?;
+        }
+    }
+    Ok(length)
+}
+
+/// Text with lone surrogates: those that stand for bytes become these bytes, others are spelled out.
+fn encode_surrogates<'py>(text: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
+    match text.call_method1("encode", ("utf-8", "surrogateescape")) {
+        Err(error) if error.is_instance_of::<PyUnicodeEncodeError>(text.py()) => {
+            text.call_method1("encode", ("utf-8", "backslashreplace"))
+        }
+        other => other,
+    }
+}
+
+/// Writes text as the session's output.
+pub(crate) fn put_text(py: Python<'_>, stream: Stream, text: &str) -> PyResult<()> {
+    if worker::child::in_child() {
+        worker::child::print(stream, text.as_bytes());
+        return Ok(());
+    }
+    let role = role();
+    let mut done = session().offer(stream, role, text, false);
+    if done >= text.len() {
+        return Ok(());
+    }
+    wait_detached(py, move || {
+        loop {
+            let taken = session().offer(stream, role, &text[done..], done > 0);
+            if taken >= text.len() - done {
+                return Ok(());
+            }
+            done += taken;
+            session().wait_for_room()?;
+        }
+    })
+}
+
+fn write_bytes(py: Python<'_>, stream: Stream, bytes: &Bound<'_, PyAny>) -> PyResult<ffi::Py_ssize_t> {
+    let bytes = match bytes.cast::<PyBytes>() {
+        Ok(bytes) => bytes.clone(),
+        Err(_) if bytes.is_instance_of::<PyString>() => {
+            return Err(PyTypeError::new_err("a bytes-like object is required, not 'str'"));
+        }
+        Err(_) => {
+            let view = py.import("builtins")?.getattr("memoryview")?.call1((bytes,))?;
+            view.call_method0("tobytes")?.cast_into::<PyBytes>()?
+        }
+    };
+    let data = bytes.as_bytes();
+    if worker::child::in_child() {
+        worker::child::print(stream, data);
+        return Ok(data.len() as ffi::Py_ssize_t);
+    }
+    let role = role();
+    let mut done = session().offer_bytes(stream, role, data);
+    if done < data.len() {
+        wait_detached(py, move || {
+            loop {
+                let taken = session().offer_bytes(stream, role, &data[done..]);
+                if taken >= data.len() - done {
+                    return Ok(());
+                }
+                done += taken;
+                session().wait_for_room()?;
+            }
+        })?;
+    }
+    Ok(data.len() as ffi::Py_ssize_t)
+}
+
+/// Returns once everything printed so far is in the channel.
+pub(crate) fn flush_session(py: Python<'_>) -> PyResult<()> {
+    if worker::child::in_child() {
+        worker::child::flush_print();
+        return Ok(());
+    }
+    if session().try_flush() {
+        return Ok(());
+    }
+    wait_detached(py, || session().flush())
+}
+
+/// Flushes what user code has put in the place of our streams, as the prompt does.
+pub(crate) fn flush_replaced(py: Python<'_>) {
+    let Ok(sys) = py.import("sys") else { return };
+    for (name, stream) in [("stderr", Stream::Stderr), ("stdout", Stream::Stdout)] {
+        if let Ok(object) = sys.getattr(name)
+            && !object.is_none()
+            && !is_ours(py, stream, &object)
+        {
+            // The prompt ignores a stream that cannot be flushed.
+            let _ = object.call_method0("flush");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+"""What is done to modules of the standard library that read standard input past Python's own file objects."""
+
+
+def patch_getpass(module, bridge):
+    """getpass opens /dev/tty first, a developer's own terminal: the session asks instead."""
+
+    original = module.getpass
+
+    def getpass(prompt="Password: ", stream=None, **options):
+        if not bridge.owns_stdin():
+            return original(prompt, stream, **options)
+        line = bridge.read_hidden(str(prompt))
+        if line is None:
+            raise EOFError
+        return line
+
+    getpass.__module__ = "getpass"
+    getpass.__doc__ = original.__doc__
+    module.getpass = getpass
+
+
+def _is_stdin(file):
+    try:
+        return (file if isinstance(file, int) else file.fileno()) == 0
+    except (AttributeError, ValueError, OSError):
+        return False
+
+
+def patch_select(module, bridge):
+    """select, poll and epoll on fd 0 ask the session whether there is input."""
+
+    original_select = module.select
+
+    def select(rlist, wlist, xlist, timeout=None, /):
+        rlist = list(rlist)
+        mine = [file for file in rlist if _is_stdin(file)]
+        if not mine or not bridge.owns_stdin():
+            return original_select(rlist, wlist, xlist, timeout)
+        others = [file for file in rlist if not _is_stdin(file)]
+        wlist, xlist = list(wlist), list(xlist)
+        ready = original_select(others, wlist, xlist, 0)
+        if any(ready):
+            has_input = bridge.wait_readable(0, [])
+        else:
+            fds = [(_fileno(file), 1) for file in others]
+            fds += [(_fileno(file), 4) for file in wlist] + [(_fileno(file), 2) for file in xlist]
+            has_input = bridge.wait_readable(timeout, fds)
+            ready = original_select(others, wlist, xlist, 0)
+        readable = [file for file in rlist if (has_input and file in mine) or file in ready[0]]
+        return readable, ready[1], ready[2]
+
+    select.__module__ = "select"
+    select.__doc__ = original_select.__doc__
+    module.select = select
+
+    for name in ("poll", "epoll"):
+        if hasattr(module, name):
+            setattr(module, name, _wrap_poll(module, getattr(module, name), name, bridge))
+
+
+def _fileno(file):
+    return file if isinstance(file, int) else file.fileno()
+
+
+def _wrap_poll(module, original, kind, bridge):
+    readable = module.POLLIN if kind == "poll" else module.EPOLLIN
+    scale = 1000.0 if kind == "poll" else 1.0
+
+    class Poll:
+        def __init__(self, *args, **options):
+            self._poll = original(*args, **options)
+            self._stdin = None
+
+        def register(self, fd, eventmask=None):
+            args = () if eventmask is None else (eventmask,)
+            if _is_stdin(fd) and bridge.owns_stdin():
+                if kind == "epoll" and self._stdin is not None:
+                    raise FileExistsError(17, "File exists")
+                self._stdin = readable if eventmask is None else eventmask
+                return None
+            return self._poll.register(fd, *args)
+
+        def modify(self, fd, eventmask):
+            if _is_stdin(fd) and self._stdin is not None:
+                self._stdin = eventmask
+                return None
+            return self._poll.modify(fd, eventmask)
+
+        def unregister(self, fd):
+            if _is_stdin(fd) and self._stdin is not None:
+                self._stdin = None
+                return None
+            return self._poll.unregister(fd)
+
+        def poll(self, timeout=None, *rest):
+            if self._stdin is None or not self._stdin & readable:
+                return self._poll.poll(timeout, *rest)
+            ready = self._poll.poll(0, *rest)
+            if ready:
+                has_input = bridge.wait_readable(0, [])
+            else:
+                seconds = None if timeout is None or timeout < 0 else timeout / scale
+                fds = [(self._poll.fileno(), 1)] if kind == "epoll" else self._fds
+                has_input = bridge.wait_readable(seconds, fds)
+                ready = self._poll.poll(0, *rest)
+            return ([(0, readable)] if has_input else []) + ready
+
+        # poll objects do not tell what is registered with them.
+        _fds = ()
+
+        def __getattr__(self, name):
+            return getattr(self._poll, name)
+
+        def __enter__(self):
+            self._poll.__enter__()
+            return self
+
+        def __exit__(self, *args):
+            return self._poll.__exit__(*args)
+
+    if kind == "poll":
+        register, unregister = Poll.register, Poll.unregister
+
+        def register_poll(self, fd, eventmask=module.POLLIN | module.POLLPRI | module.POLLOUT):
+            register(self, fd, eventmask)
+            if not (_is_stdin(fd) and self._stdin is not None):
+                self._fds = tuple(pair for pair in self._fds if pair[0] != _fileno(fd)) + ((_fileno(fd), eventmask),)
+
+        def unregister_poll(self, fd):
+            unregister(self, fd)
+            self._fds = tuple(pair for pair in self._fds if pair[0] != _fileno(fd))
+
+        Poll.register, Poll.modify, Poll.unregister = register_poll, register_poll, unregister_poll
+    else:
+        Poll.fromfd = original.fromfd
+    Poll.__name__ = Poll.__qualname__ = kind
+    Poll.__module__ = "select"
+    return Poll

@@ -1,0 +1,27 @@
+"""What a supervisor may ask of an idle interpreter."""
+
+
+def is_complete(code):
+    """Whether code is a whole cell: (status, indent)."""
+    import codeop
+    import warnings
+
+    compiler = codeop.Compile()
+    compiler.flags |= 0x2000  # PyCF_ALLOW_TOP_LEVEL_AWAIT
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            result = codeop._maybe_compile(compiler, code, "<input>", "exec")
+        except (SyntaxError, OverflowError, ValueError):
+            return "invalid", ""
+        lines = code.split("\n")
+        last = next((line for line in reversed(lines) if line.strip()), "")
+        indent = last[: len(last) - len(last.lstrip())]
+        if result is None:
+            if last.rstrip().endswith(":"):
+                indent += "    "
+            return "incomplete", indent
+        # As at the prompt, a block ends with an empty line.
+        if indent and lines[-1].strip():
+            return "incomplete", indent
+        return "complete", ""
