@@ -1,0 +1,4 @@
+//! The executable: from the command line to a runtime with an engine in it.
+
+mod bundle;
+mod sys;
