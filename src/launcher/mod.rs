@@ -1,4 +1,5 @@
 //! The executable: from the command line to a runtime with an engine in it.
 
 mod bundle;
+pub mod cli;
 mod sys;
