@@ -2,4 +2,8 @@
 
 mod bundle;
 pub mod cli;
+mod elf;
+mod probe;
+mod pyenv;
+pub mod python;
 mod sys;
