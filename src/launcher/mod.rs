@@ -6,4 +6,6 @@ mod elf;
 mod probe;
 mod pyenv;
 pub mod python;
+pub mod r;
+mod search;
 mod sys;

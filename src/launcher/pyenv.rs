@@ -1,6 +1,7 @@
 //! Which interpreter a pyenv shim stands for, found as pyenv finds it but without running its shell scripts.
 
-use super::python::{PythonError, Search};
+use super::python::PythonError;
+use super::search::Search;
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -2,24 +2,15 @@
 //!
 //! The interpreter's path is kept as it was chosen: CPython finds the virtual environment from it.
 
+use super::search::Search;
 use super::{elf, probe, pyenv, sys};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// The oldest CPython that the engine runs under.
 const OLDEST: (u32, u32) = (3, 10);
-
-/// Where to look.
-pub struct Search<'a> {
-    /// The environment.
-    pub env: &'a dyn Fn(&str) -> Option<OsString>,
-    /// The directory that the session works in.
-    pub cwd: &'a Path,
-    /// Where answers of probes are kept.
-    pub cache: Option<&'a Path>,
-}
 
 /// A Python to host.
 #[derive(Debug, PartialEq, Eq)]
@@ -117,22 +108,6 @@ pub enum PythonError {
         /// Why.
         error: io::Error,
     },
-}
-
-impl Search<'_> {
-    /// A variable that is set and not empty.
-    pub fn variable(&self, name: &str) -> Option<OsString> {
-        (self.env)(name).filter(|value| !value.is_empty())
-    }
-
-    /// The first executable file of this name on PATH, leaving out one folder.
-    pub fn on_path(&self, name: &str, except: Option<&Path>) -> Option<PathBuf> {
-        let path = self.variable("PATH")?;
-        std::env::split_paths(&path)
-            .filter(|folder| !folder.as_os_str().is_empty() && Some(folder.as_path()) != except)
-            .map(|folder| self.cwd.join(folder).join(name))
-            .find(|file| file.is_file() && sys::is_executable(file))
-    }
 }
 
 /// Finds the Python that `--python` names, or else the one that the user would get.

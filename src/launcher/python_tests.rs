@@ -2,6 +2,7 @@
 
 use super::*;
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::os::unix::fs::symlink;
 use tempfile::TempDir;
 
