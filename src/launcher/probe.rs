@@ -154,10 +154,7 @@ pub mod tests {
         let cache = tempfile::tempdir().unwrap();
         let count = folder.path().join("count");
         let python = folder.path().join("python");
-        script(
-            &python,
-            &format!("echo x >> {}; echo hello; echo worker-probe cpython 3 12 0", count.display()),
-        );
+        script(&python, &format!("echo x >> {}; echo hello; echo worker-probe cpython 3 12 0", count.display()));
         let answer = Answer { implementation: "cpython".into(), version: (3, 12), free_threaded: false };
         for _ in 0..3 {
             assert_eq!(ask(&python, Some(cache.path())).unwrap(), answer);

@@ -72,7 +72,9 @@ pub enum PythonError {
         origin: &'static str,
     },
     /// pyenv has nothing of that name in force.
-    #[error("pyenv has no {name} in version {versions} (set by {origin}): install that version, choose another with `pyenv local`, or name a Python with --python PATH")]
+    #[error(
+        "pyenv has no {name} in version {versions} (set by {origin}): install that version, choose another with `pyenv local`, or name a Python with --python PATH"
+    )]
     Pyenv {
         /// The command.
         name: String,
@@ -138,7 +140,8 @@ fn choose(wish: Option<&Path>, search: &Search<'_>) -> Result<(PathBuf, &'static
     if let Some(path) = search.variable("CONDA_PREFIX").and_then(|folder| environment(&search.cwd.join(folder))) {
         return Ok((path, "$CONDA_PREFIX"));
     }
-    let nearest = search.cwd.ancestors().map(|folder| folder.join(".venv")).find(|venv| venv.join("pyvenv.cfg").exists());
+    let nearest =
+        search.cwd.ancestors().map(|folder| folder.join(".venv")).find(|venv| venv.join("pyvenv.cfg").exists());
     if let Some(folder) = nearest {
         let origin = "the nearest .venv";
         return Ok((environment(&folder).ok_or(PythonError::EmptyEnvironment { folder, origin })?, origin));

@@ -77,7 +77,10 @@ fn the_order_of_the_search() {
 
     let named = world.python("other/python3.13", "cpython 3 13 0");
     assert_eq!(world.find(Some(&named)).unwrap(), named);
-    assert_eq!(world.find(Some(Path::new("../../other/python3.13"))).unwrap(), world.path("work/deep/../../other/python3.13"));
+    assert_eq!(
+        world.find(Some(Path::new("../../other/python3.13"))).unwrap(),
+        world.path("work/deep/../../other/python3.13")
+    );
     assert_eq!(world.find(Some(&world.path("conda"))).unwrap(), conda, "a folder stands for its Python");
     assert_eq!(world.find(Some(Path::new("python3"))).unwrap(), usual, "a name is looked up on PATH");
 }

@@ -6,7 +6,7 @@
 
 use super::search::Search;
 use super::sys;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -121,10 +121,13 @@ fn describe(home: PathBuf, script: &Path, text: &str, search: &Search<'_>) -> Re
         return Err(RError::NoLibrary { home, library });
     }
     let ldpaths = below("etc").join("ldpaths");
-    let library_path = match fs::read_to_string(&ldpaths) {
-        Ok(text) => library_path(&text, &home, search).or_else(|| ask_for_library_path(&ldpaths, &home)),
-        Err(_) => None,
-    };
+    // A session that was started from within R, or after a re-exec, has it already.
+    let present =
+        search.variable("LD_LIBRARY_PATH").filter(|path| std::env::split_paths(path).next() == Some(below("lib")));
+    let library_path = present.or_else(|| {
+        let text = fs::read_to_string(&ldpaths).ok()?;
+        library_path(&text, &home, search).or_else(|| ask_for_library_path(&ldpaths, &home))
+    });
     let library_path = library_path.unwrap_or_else(|| {
         // Without ldpaths at least the libraries of this R come first.
         let old = search.variable("LD_LIBRARY_PATH").unwrap_or_default();
@@ -249,18 +252,6 @@ fn ask_for_library_path(ldpaths: &Path, home: &Path) -> Option<OsString> {
         .ok()?;
     let text = String::from_utf8(answer.stdout).ok()?;
     (answer.status.success() && !text.is_empty()).then(|| text.into())
-}
-
-/// Whether this environment is already what R's start script makes, so that the process need not be started anew.
-pub fn is_prepared(installation: &Installation, env: &dyn Fn(&str) -> Option<OsString>) -> bool {
-    let Some((_, wanted)) = installation.variables.iter().find(|(name, _)| *name == "LD_LIBRARY_PATH") else {
-        return true;
-    };
-    let lib = installation.library.parent().map(Path::as_os_str);
-    let first = env("LD_LIBRARY_PATH")
-        .and_then(|path| std::env::split_paths(&path).next().map(|first| first.as_os_str() == lib.unwrap_or_default()));
-    let doubled = |part: &OsStr| wanted.as_encoded_bytes().len() > part.as_encoded_bytes().len();
-    first == Some(true) && env("LD_LIBRARY_PATH").is_some_and(|path| doubled(&path))
 }
 
 #[cfg(test)]

@@ -41,6 +41,35 @@ pub fn close(fd: RawFd) {
     unsafe { libc::close(fd) };
 }
 
+/// Closes every descriptor of this process but a few. Only for a child that runs no destructors of their owners.
+pub fn close_all_but(kept: &[RawFd]) {
+    let mut kept = kept.to_vec();
+    kept.sort_unstable();
+    let mut from = 0;
+    for fd in kept {
+        if from < fd {
+            // SAFETY: a range of numbers; what they were is no longer used in this process.
+            unsafe { libc::close_range(from as u32, fd as u32 - 1, 0) };
+        }
+        from = fd + 1;
+    }
+    // SAFETY: as above.
+    unsafe { libc::close_range(from as u32, u32::MAX, 0) };
+}
+
+/// Makes one number a copy of another's descriptor, inherited by children.
+pub fn replace(from: RawFd, onto: RawFd) -> io::Result<()> {
+    // SAFETY: dup2 takes any numbers; who calls says that the second is theirs to replace.
+    checked(unsafe { libc::dup2(from, onto) }).map(drop)
+}
+
+/// What kind of file a descriptor is of.
+pub fn file_type(fd: RawFd) -> io::Result<std::fs::FileType> {
+    // SAFETY: the file is never dropped, so the descriptor stays with whoever owns it.
+    let file = std::mem::ManuallyDrop::new(unsafe { std::fs::File::from_raw_fd(fd) });
+    Ok(file.metadata()?.file_type())
+}
+
 /// How a descriptor was opened (`O_RDONLY` and so on), or the error for one that is not open.
 pub fn status_flags(fd: RawFd) -> io::Result<i32> {
     // SAFETY: fcntl takes any number.
@@ -89,8 +118,7 @@ pub fn reset_ignored_interrupt() {
     // SAFETY: sigaction is plain data; reading and setting a disposition touches nothing else.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
-        if libc::sigaction(libc::SIGINT, std::ptr::null(), &raw mut action) == 0
-            && action.sa_sigaction == libc::SIG_IGN
+        if libc::sigaction(libc::SIGINT, std::ptr::null(), &raw mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
         {
             libc::signal(libc::SIGINT, libc::SIG_DFL);
         }
