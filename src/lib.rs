@@ -14,6 +14,8 @@ pub mod engine;
 mod escape;
 mod framing;
 pub mod interrupt;
+#[cfg(feature = "launcher")]
+pub mod launcher;
 mod output;
 pub mod protocol;
 pub mod reader;

@@ -1,0 +1,399 @@
+//! The command line: what a supervisor or a person may ask for, checked as far as words alone can be.
+
+use crate::config::{Dialect, Lang, PlotSize};
+use clap::error::ErrorKind;
+use clap::{ArgAction, CommandFactory, Parser, ValueEnum};
+use std::ffi::{OsStr, OsString};
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// Hosts a live Python or R session that a program drives over one stream of events.
+///
+/// With --ipc-fd, --ipc or --listen it serves a supervisor; without any of these, on a terminal, it is a console.
+#[derive(Debug, Parser)]
+#[command(name = "worker", version, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// The language to host.
+    #[arg(long, value_enum, default_value_t = Language::Python)]
+    lang: Language,
+
+    /// The Python to host: a path, a name on PATH or a virtual environment [default: $VIRTUAL_ENV, $CONDA_PREFIX, the
+    /// nearest .venv upwards, python3 on PATH].
+    #[arg(long, value_name = "PATH")]
+    python: Option<PathBuf>,
+
+    /// The R to host, by its home directory [default: $R_HOME, R on PATH].
+    #[arg(long, value_name = "PATH")]
+    r_home: Option<PathBuf>,
+
+    /// Serve over inherited descriptors: N is one socket, R,W are two pipes (requests, events).
+    #[arg(long, value_name = "N|R,W", value_parser = parse_fds)]
+    ipc_fd: Option<(RawFd, RawFd)>,
+
+    /// Serve over standard input (requests) and standard output (events).
+    #[arg(long, value_enum, value_name = "stdio")]
+    ipc: Option<Ipc>,
+
+    /// Serve one supervisor that connects: unix:PATH or tcp:127.0.0.1:PORT (port 0: any).
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
+    listen: Option<ListenAddress>,
+
+    /// The protocol to speak.
+    #[arg(long, value_enum)]
+    dialect: Option<DialectName>,
+
+    /// The session's name [default: a new UUID].
+    #[arg(long, value_name = "ID", value_parser = parse_session_id)]
+    session_id: Option<String>,
+
+    /// Run PYTHONSTARTUP before the first cell.
+    #[arg(long)]
+    startup: bool,
+
+    /// The size of a plot in inches, and dots per inch.
+    #[arg(long, value_name = "WxH@DPI", default_value = "7x5@96", value_parser = parse_plot)]
+    plot: PlotSize,
+
+    /// Work in this directory.
+    #[arg(long, value_name = "DIR")]
+    cwd: Option<PathBuf>,
+
+    /// Set a variable of the session's environment; may be repeated.
+    #[arg(long = "env", value_name = "KEY=VALUE", action = ArgAction::Append)]
+    set_env: Vec<OsString>,
+
+    /// Start the session without the inherited environment, but for HOME, USER, LOGNAME, SHELL, PATH, TMPDIR, TZ, TERM,
+    /// COLUMNS, LINES, LANG, LC_*, XDG_* and what --env sets.
+    #[arg(long)]
+    clear_env: bool,
+
+    /// End when this process ends.
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
+    parent: Option<i32>,
+
+    /// End when standard input closes.
+    #[arg(long)]
+    stdio_control: bool,
+
+    /// The session of a console: it stays in the terminal's process group.
+    #[arg(long, hide = true)]
+    in_console: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Language {
+    Python,
+    R,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Ipc {
+    Stdio,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DialectName {
+    /// This project's own protocol, `interpreter-worker` version 1
+    Worker,
+    /// `mcp-repl-worker` version 6
+    McpRepl,
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub struct Wish {
+    /// How the supervisor is reached.
+    pub transport: Transport,
+    /// The protocol to speak.
+    pub dialect: Dialect,
+    /// The language to host.
+    pub lang: Lang,
+    /// `--python`.
+    pub python: Option<PathBuf>,
+    /// `--r-home`.
+    pub r_home: Option<PathBuf>,
+    /// `--session-id`.
+    pub session_id: Option<String>,
+    /// `--startup`.
+    pub startup: bool,
+    /// `--plot`.
+    pub plot: PlotSize,
+    /// `--cwd`.
+    pub cwd: Option<PathBuf>,
+    /// `--env`, in order.
+    pub set_env: Vec<(OsString, OsString)>,
+    /// `--clear-env`.
+    pub clear_env: bool,
+    /// `--parent`.
+    pub parent: Option<i32>,
+    /// `--stdio-control`.
+    pub stdio_control: bool,
+    /// The session belongs to a console and keeps the terminal's process group.
+    pub in_console: bool,
+}
+
+/// How the supervisor is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transport {
+    /// Inherited descriptors: requests from the first, events to the second.
+    Fds(RawFd, RawFd),
+    /// Requests on fd 0, events on fd 1.
+    Stdio,
+    /// Bind and take one supervisor.
+    Listen(ListenAddress),
+    /// A person at a terminal.
+    Console,
+}
+
+/// Where `--listen` binds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// A Unix socket.
+    Unix(PathBuf),
+    /// A loopback address.
+    Tcp(SocketAddr),
+}
+
+/// The environment as the launcher found it, as far as the transport depends on it.
+pub struct Surroundings {
+    /// `MCP_REPL_IPC_READ_FD` and `MCP_REPL_IPC_WRITE_FD`.
+    pub mcp_repl: Option<(OsString, OsString)>,
+    /// Standard input is a terminal.
+    pub terminal: bool,
+}
+
+/// Reads the command line; the error knows how to print itself, and its exit status.
+pub fn parse(arguments: impl Iterator<Item = OsString>, around: &Surroundings) -> Result<Wish, clap::Error> {
+    let mut wish = Arguments::try_parse_from(arguments)?;
+    wish.check().map_err(|message| usage(ErrorKind::ArgumentConflict, message))?;
+    let set_env = wish
+        .set_env
+        .iter()
+        .map(|pair| split_pair(pair))
+        .collect::<Result<_, _>>()
+        .map_err(|message| usage(ErrorKind::ValueValidation, message))?;
+    let (transport, dialect) = wish.transport(around)?;
+    Ok(Wish {
+        transport,
+        dialect,
+        lang: match wish.lang {
+            Language::Python => Lang::Python,
+            Language::R => Lang::R,
+        },
+        python: wish.python,
+        r_home: wish.r_home,
+        session_id: wish.session_id,
+        startup: wish.startup,
+        plot: wish.plot,
+        cwd: wish.cwd,
+        set_env,
+        clear_env: wish.clear_env,
+        parent: wish.parent,
+        stdio_control: wish.stdio_control,
+        in_console: wish.in_console,
+    })
+}
+
+/// An error that is printed with the usage and ends in exit status 2.
+pub fn usage(kind: ErrorKind, message: impl std::fmt::Display) -> clap::Error {
+    Arguments::command().error(kind, message)
+}
+
+impl Arguments {
+    fn check(&mut self) -> Result<(), String> {
+        if [self.ipc_fd.is_some(), self.ipc.is_some(), self.listen.is_some()].iter().filter(|given| **given).count() > 1
+        {
+            return Err("--ipc-fd, --ipc and --listen exclude each other: give one".into());
+        }
+        match self.lang {
+            Language::Python if self.r_home.is_some() => Err("--r-home goes with --lang r".into()),
+            Language::R if self.python.is_some() => Err("--python goes with --lang python".into()),
+            Language::R if self.startup => Err("--startup goes with --lang python; R runs its profiles".into()),
+            _ if self.stdio_control && self.ipc.is_some() => {
+                Err("--stdio-control is for --listen and --ipc-fd: with --ipc stdio, standard input is the channel, \
+                     and its end ends the worker anyway"
+                    .into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn transport(&self, around: &Surroundings) -> Result<(Transport, Dialect), clap::Error> {
+        let mut dialect = match self.dialect {
+            Some(DialectName::McpRepl) => Dialect::McpRepl,
+            Some(DialectName::Worker) | None => Dialect::Worker,
+        };
+        let transport = if let Some((read, write)) = self.ipc_fd {
+            Transport::Fds(read, write)
+        } else if self.ipc.is_some() {
+            Transport::Stdio
+        } else if let Some(address) = &self.listen {
+            Transport::Listen(address.clone())
+        } else if let Some((read, write)) = &around.mcp_repl
+            && !matches!(self.dialect, Some(DialectName::Worker))
+        {
+            let number = |name: &str, text: &OsStr| {
+                text.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
+                    usage(ErrorKind::ValueValidation, format!("{name}={} is not a descriptor", text.display()))
+                })
+            };
+            dialect = Dialect::McpRepl;
+            Transport::Fds(number("MCP_REPL_IPC_READ_FD", read)?, number("MCP_REPL_IPC_WRITE_FD", write)?)
+        } else if around.terminal {
+            Transport::Console
+        } else {
+            return Err(usage(
+                ErrorKind::MissingRequiredArgument,
+                "no way to reach a supervisor: give --ipc-fd N, --ipc-fd R,W, --ipc stdio or --listen ADDRESS, \
+                 or start the worker on a terminal",
+            ));
+        };
+        Ok((transport, dialect))
+    }
+}
+
+fn parse_fds(text: &str) -> Result<(RawFd, RawFd), String> {
+    let number = |part: &str| match part.trim().parse::<RawFd>() {
+        Ok(fd) if fd > 2 => Ok(fd),
+        Ok(fd @ 0..=2) => {
+            Err(format!("descriptor {fd} belongs to the session; to serve over standard input and output: --ipc stdio"))
+        }
+        _ => Err(format!("{part:?} is not a descriptor: give N for a socket or R,W for two pipes")),
+    };
+    match text.split_once(',') {
+        Some((read, write)) => Ok((number(read)?, number(write)?)),
+        None => number(text).map(|fd| (fd, fd)),
+    }
+}
+
+fn parse_address(text: &str) -> Result<ListenAddress, String> {
+    match text.split_once(':') {
+        Some(("unix", path)) if !path.is_empty() => Ok(ListenAddress::Unix(path.into())),
+        Some(("tcp", address)) => {
+            let address: SocketAddr =
+                address.parse().map_err(|_| format!("{address:?} is no address and port, such as 127.0.0.1:0"))?;
+            if address.ip().is_loopback() {
+                Ok(ListenAddress::Tcp(address))
+            } else {
+                Err("only loopback addresses, such as tcp:127.0.0.1:0: whoever connects can run code".into())
+            }
+        }
+        _ => Err("give unix:PATH or tcp:127.0.0.1:PORT".into()),
+    }
+}
+
+fn parse_session_id(text: &str) -> Result<String, String> {
+    match text {
+        "" => Err("it is empty".into()),
+        _ if text.len() > 256 => Err("it is longer than 256 bytes".into()),
+        _ if text.chars().any(char::is_control) => Err("it holds control characters".into()),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+fn parse_plot(text: &str) -> Result<PlotSize, String> {
+    let wrong = || format!("{text:?} is no size: give inches and dots per inch, such as 7x5@96");
+    let (size, dpi) = text.split_once('@').ok_or_else(wrong)?;
+    let (width, height) = size.split_once('x').ok_or_else(wrong)?;
+    let number = |part: &str| part.trim().parse::<f64>().ok().filter(|n| n.is_finite() && *n > 0.0).ok_or_else(wrong);
+    let plot = PlotSize { width: number(width)?, height: number(height)?, dpi: number(dpi)? };
+    let pixels = [plot.width * plot.dpi, plot.height * plot.dpi];
+    if pixels.iter().all(|side| (16.0..=16_384.0).contains(side)) {
+        Ok(plot)
+    } else {
+        Err(format!("{text:?} makes {:.0} by {:.0} pixels: 16 to 16384 a side will do", pixels[0], pixels[1]))
+    }
+}
+
+fn split_pair(pair: &OsStr) -> Result<(OsString, OsString), String> {
+    let bytes = pair.as_bytes();
+    let part = |bytes: &[u8]| OsStr::from_bytes(bytes).to_owned();
+    match bytes.iter().position(|byte| *byte == b'=') {
+        Some(at) if at > 0 => Ok((part(&bytes[..at]), part(&bytes[at + 1..]))),
+        _ => Err(format!("--env {}: give KEY=VALUE", pair.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PIPED: Surroundings = Surroundings { mcp_repl: None, terminal: false };
+
+    fn read(line: &str, around: &Surroundings) -> Result<Wish, String> {
+        let words = std::iter::once("worker").chain(line.split_whitespace()).map(OsString::from);
+        parse(words, around).map_err(|error| {
+            assert_eq!(error.exit_code(), 2);
+            error.to_string()
+        })
+    }
+
+    #[test]
+    fn the_parser_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn transports() {
+        let transport = |line: &str| read(line, &PIPED).unwrap().transport;
+        assert_eq!(transport("--ipc-fd 3"), Transport::Fds(3, 3));
+        assert_eq!(transport("--ipc-fd 5,4"), Transport::Fds(5, 4));
+        assert_eq!(transport("--ipc stdio"), Transport::Stdio);
+        assert_eq!(transport("--listen unix:/a/b"), Transport::Listen(ListenAddress::Unix("/a/b".into())));
+        let terminal = Surroundings { mcp_repl: None, terminal: true };
+        assert_eq!(read("", &terminal).unwrap().transport, Transport::Console);
+        assert!(read("", &PIPED).unwrap_err().contains("--ipc-fd N"));
+    }
+
+    #[test]
+    fn the_second_dialect_by_flag_and_by_environment() {
+        let around = Surroundings { mcp_repl: Some(("7".into(), "8".into())), terminal: true };
+        let wish = read("", &around).unwrap();
+        assert_eq!((wish.transport, wish.dialect), (Transport::Fds(7, 8), Dialect::McpRepl));
+        let wish = read("--dialect worker", &around).unwrap();
+        assert_eq!((wish.transport, wish.dialect), (Transport::Console, Dialect::Worker));
+        let wish = read("--dialect mcp-repl --ipc stdio", &PIPED).unwrap();
+        assert_eq!((wish.transport, wish.dialect), (Transport::Stdio, Dialect::McpRepl));
+        let broken = Surroundings { mcp_repl: Some(("7".into(), "x".into())), terminal: true };
+        assert!(read("", &broken).unwrap_err().contains("MCP_REPL_IPC_WRITE_FD=x"));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_with_what_to_do() {
+        for (line, says) in [
+            ("--ipc-fd 1", "--ipc stdio"),
+            ("--ipc-fd 0,1", "--ipc stdio"),
+            ("--ipc-fd x", "not a descriptor"),
+            ("--ipc-fd -1", "-1"),
+            ("--ipc-fd 3 --ipc stdio", "exclude each other"),
+            ("--ipc pigeon", "stdio"),
+            ("--listen tcp:0.0.0.0:80", "loopback"),
+            ("--listen here", "unix:PATH"),
+            ("--ipc stdio --lang perl", "python"),
+            ("--ipc stdio --lang r --python p", "--lang python"),
+            ("--ipc stdio --r-home p", "--lang r"),
+            ("--ipc stdio --plot 7x5", "7x5@96"),
+            ("--ipc stdio --plot 7x5@nan", "7x5@96"),
+            ("--ipc stdio --plot 7000x5@96", "pixels"),
+            ("--ipc stdio --env X", "KEY=VALUE"),
+            ("--ipc stdio --env =X", "KEY=VALUE"),
+            ("--ipc stdio --parent 0", "parent"),
+            ("--ipc stdio --stdio-control", "--ipc stdio"),
+            ("--ipc stdio cell.py", "cell.py"),
+        ] {
+            let message = read(line, &PIPED).map(|_| ()).unwrap_err();
+            assert!(message.contains(says), "{line}: {message}");
+        }
+    }
+
+    #[test]
+    fn the_rest_of_the_flags() {
+        let wish = read("--ipc stdio --env A=1=2 --env B= --plot 4.5x3@144 --parent 7", &PIPED).unwrap();
+        assert_eq!(wish.set_env, [("A".into(), "1=2".into()), ("B".into(), "".into())]);
+        assert_eq!((wish.plot.width, wish.plot.height, wish.plot.dpi), (4.5, 3.0, 144.0));
+        assert_eq!(wish.parent, Some(7));
+        assert_eq!(wish.lang, Lang::Python);
+    }
+}

@@ -1,0 +1,260 @@
+//! From the wish to a runtime with an engine in it: the sequence of a session's start.
+
+use super::bundle::{self, Engine, EngineFile};
+use super::cli::Wish;
+use super::link::Link;
+use super::python::{self, PythonError, Route};
+use super::r::{self, RError};
+use super::search::Search;
+use super::{environment, exec, host, sys};
+use crate::config::{Config, Dialect, Lang, PythonConfig, RConfig};
+use crate::tree;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Set for the process that executes itself anew: the directory that the first one was started in. Its presence says
+/// that environment and directory are the session's already.
+const PREPARED: &str = "WORKER_PREPARED";
+
+/// Why a session does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No Python.
+    #[error(transparent)]
+    Python(#[from] PythonError),
+    /// No R.
+    #[error(transparent)]
+    R(#[from] RError),
+    /// `--cwd` leads nowhere.
+    #[error("cannot work in {}: {error} (--cwd)", folder.display())]
+    Folder {
+        /// The directory.
+        folder: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// No temporary directory.
+    #[error("cannot make a temporary directory in {}: {error}; set TMPDIR to one that can be written", folder.display())]
+    TemporaryFolder {
+        /// Where.
+        folder: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The build left the engine out.
+    #[error("this worker was built without its {0} engine: build it anew (for R on a machine that has R)")]
+    NoEngine(&'static str),
+    /// The dynamic linker refuses a library of the runtime.
+    #[error(
+        "cannot load {}: {}; install it, or name another interpreter with --python PATH or --r-home PATH",
+        library.display(),
+        host::reason(error)
+    )]
+    Library {
+        /// The library.
+        library: PathBuf,
+        /// The linker's words.
+        error: libloading::Error,
+    },
+    /// The dynamic linker refuses the engine.
+    #[error("cannot load the engine: {}", host::reason(.0))]
+    Engine(libloading::Error),
+    /// The interpreter could not be executed.
+    #[error("cannot execute {}: {error}", program.display())]
+    Exec {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The system refuses something else.
+    #[error("cannot start the session: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// What was found before the environment was changed.
+enum Runtime {
+    Python(python::Interpreter),
+    R(r::Installation),
+}
+
+/// How the process was when it started.
+pub struct Beginning {
+    /// The directory of whoever started the worker; relative paths of the command line start here.
+    pub folder: PathBuf,
+    /// This process was executed by itself and finds everything prepared.
+    pub is_prepared: bool,
+    /// `LD_LIBRARY_PATH`, which the dynamic linker has read.
+    pub linker_path: Option<OsString>,
+}
+
+impl Beginning {
+    /// Notes it; call it before anything changes.
+    pub fn note() -> Beginning {
+        let prepared = std::env::var_os(PREPARED);
+        sys::remove_env(PREPARED);
+        let is_prepared = prepared.is_some();
+        let folder = prepared.map(PathBuf::from).or_else(|| std::env::current_dir().ok());
+        Beginning {
+            folder: folder.unwrap_or_else(|| "/".into()),
+            is_prepared,
+            linker_path: std::env::var_os("LD_LIBRARY_PATH"),
+        }
+    }
+
+    /// A path of the command line as an absolute one; a bare name that is no file here stays a name.
+    fn absolute(&self, path: &Path) -> PathBuf {
+        let full = self.folder.join(path);
+        if path.components().count() > 1 || full.exists() { full } else { path.to_path_buf() }
+    }
+}
+
+/// Hosts a session until it ends; gives the process's exit status.
+pub fn serve(wish: &Wish, beginning: &Beginning) -> ExitCode {
+    let mut link = match Link::open(wish) {
+        Ok(link) => link,
+        Err(error) => return super::refuse(error),
+    };
+    let mut temporary = None;
+    match start(wish, beginning, &mut link, &mut temporary) {
+        Ok(status) => ExitCode::from((status & 0xff) as u8),
+        Err(error) => {
+            if let Some(folder) = temporary {
+                let _ = std::fs::remove_dir_all(folder);
+            }
+            link.say_failure(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(
+    wish: &Wish,
+    beginning: &Beginning,
+    link: &mut Link,
+    temporary: &mut Option<PathBuf>,
+) -> Result<i32, StartError> {
+    let engine = Engine::of(wish.lang).ok_or(StartError::NoEngine(wish.lang.name()))?;
+    if let Some(folder) = wish.cwd.as_ref().filter(|_| !beginning.is_prepared) {
+        std::env::set_current_dir(folder).map_err(|error| StartError::Folder { folder: folder.clone(), error })?;
+        sys::set_env("PWD", std::env::current_dir()?);
+    }
+    let cache = bundle::cache_folder();
+    let runtime = find(wish, beginning, cache.as_deref())?;
+    if !beginning.is_prepared {
+        environment::prepare(wish);
+    }
+    if let Runtime::R(installation) = &runtime {
+        for (name, value) in &installation.variables {
+            sys::set_env(name, value);
+        }
+    }
+    let is_executed = matches!(&runtime, Runtime::Python(python) if python.route == Route::Exec);
+    if !beginning.is_prepared && !is_executed && environment::linker_path_changed(beginning.linker_path.as_deref()) {
+        return Err(run_anew(beginning));
+    }
+    link.let_go()?;
+
+    if !wish.in_console {
+        // Whoever leads a session of its own leads its group already, and may not be moved.
+        let _ = nix::unistd::setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0));
+    }
+    sys::reset_ignored_interrupt();
+    let marker = uuid::Uuid::new_v4().to_string();
+    sys::set_env(tree::MARKER, &marker);
+    if wish.dialect == Dialect::Worker {
+        *temporary = Some(make_temporary_folder()?);
+    }
+    let config = Config {
+        lang: wish.lang,
+        session_id: wish.session_id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
+        marker,
+        channel: link.channel(),
+        dialect: wish.dialect,
+        diagnostics_fd: link.diagnostics(),
+        temp_dir: temporary.clone(),
+        parent_pidfd: link.parent(),
+        control_stdin: link.control_stdin(),
+        startup_pipe: None,
+        limits: None,
+        python: match &runtime {
+            Runtime::Python(python) => {
+                Some(PythonConfig { executable: python.executable.clone(), startup: wish.startup })
+            }
+            Runtime::R(_) => None,
+        },
+        r: match &runtime {
+            Runtime::R(installation) => Some(RConfig { home: installation.home.clone(), args: Vec::new() }),
+            Runtime::Python(_) => None,
+        },
+        plot: wish.plot,
+    };
+    match runtime {
+        Runtime::Python(python) => match python.route {
+            Route::Library(library) => {
+                host::load_runtime(&library)?;
+                call(engine, &config)
+            }
+            Route::Exec => Err(exec::run(&python.executable, engine.file()?, config, link)),
+        },
+        Runtime::R(installation) => {
+            host::load_runtime(&installation.library)?;
+            call(engine, &config)
+        }
+    }
+}
+
+fn find(wish: &Wish, beginning: &Beginning, cache: Option<&Path>) -> Result<Runtime, StartError> {
+    let env = |name: &str| match beginning.is_prepared {
+        true => std::env::var_os(name),
+        false => environment::look_up(wish, name),
+    };
+    let cwd = std::env::current_dir().unwrap_or_else(|_| beginning.folder.clone());
+    let search = Search { env: &env, cwd: &cwd, cache };
+    Ok(match wish.lang {
+        Lang::Python => {
+            let named = wish.python.as_deref().map(|path| beginning.absolute(path));
+            Runtime::Python(python::find(named.as_deref(), &search)?)
+        }
+        Lang::R => {
+            let named = wish.r_home.as_deref().map(|path| beginning.folder.join(path));
+            Runtime::R(r::find(named.as_deref(), &search)?)
+        }
+    })
+}
+
+/// Executes the launcher once more, for a dynamic linker that reads the new environment.
+fn run_anew(beginning: &Beginning) -> StartError {
+    sys::set_env(PREPARED, &beginning.folder);
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let arguments: Vec<&OsStr> = arguments.iter().map(OsString::as_os_str).collect();
+    // By its path, which keeps its name in lists of processes; by the link when the file was replaced or removed.
+    let program = std::env::current_exe().unwrap_or_default();
+    let error = match sys::exec(program.as_os_str(), &arguments) {
+        error if error.kind() == io::ErrorKind::NotFound => sys::exec("/proc/self/exe".as_ref(), &arguments),
+        error => error,
+    };
+    StartError::Exec { program, error }
+}
+
+fn make_temporary_folder() -> Result<PathBuf, StartError> {
+    let parent = std::env::temp_dir();
+    let made = tempfile::Builder::new().prefix("worker-").tempdir();
+    let folder = made.map_err(|error| StartError::TemporaryFolder { folder: parent, error })?.keep();
+    sys::set_env("TMPDIR", &folder);
+    Ok(folder)
+}
+
+/// Loads the engine from the shared file, or from memory where that cannot be mapped, and calls it.
+fn call(engine: Engine, config: &Config) -> Result<i32, StartError> {
+    let json = serde_json::to_vec(config).map_err(io::Error::from)?;
+    let EngineFile { path, memory } = engine.file()?;
+    let loaded = match host::load_engine(&path) {
+        Err(_) if memory.is_none() => host::load_engine(&engine.in_memory()?.path),
+        loaded => loaded,
+    };
+    drop(memory);
+    Ok(loaded.map_err(StartError::Engine)?.call(&json))
+}

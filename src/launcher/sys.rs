@@ -1,0 +1,222 @@
+//! The few system calls that the launcher makes by hand, each wrapped so that the rest of it is safe code.
+#![expect(unsafe_code, reason = "environment, descriptors and locale are reached through libc")]
+
+use std::ffi::{CStr, CString, OsStr};
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+
+/// Descriptors that the worker keeps for itself start here, out of the way of user code.
+const FIRST_OWN_FD: RawFd = 10;
+
+fn checked(result: i32) -> io::Result<i32> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// Sets a variable of this process.
+///
+/// Only for the launcher's single-threaded life, before an engine is called.
+pub fn set_env(name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) {
+    // SAFETY: the launcher starts no thread before it calls an engine, so nobody reads the environment meanwhile.
+    unsafe { std::env::set_var(name, value) }
+}
+
+/// Removes a variable of this process, under the same condition.
+pub fn remove_env(name: impl AsRef<OsStr>) {
+    // SAFETY: as for `set_env`.
+    unsafe { std::env::remove_var(name) }
+}
+
+/// A copy of a descriptor at 10 or above, closed upon exec.
+pub fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl takes any number, and answers EBADF for one that is not open.
+    let copy = checked(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, FIRST_OWN_FD) })?;
+    // SAFETY: the kernel just gave us this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// Closes a descriptor that was handed to this process by number.
+pub fn close(fd: RawFd) {
+    // SAFETY: called for numbers from the command line that have been duplicated; nothing here owns them.
+    unsafe { libc::close(fd) };
+}
+
+/// Closes every descriptor of this process but a few. Only for a child that runs no destructors of their owners.
+pub fn close_all_but(kept: &[RawFd]) {
+    let mut kept = kept.to_vec();
+    kept.sort_unstable();
+    let mut from = 0;
+    for fd in kept {
+        if from < fd {
+            // SAFETY: a range of numbers; what they were is no longer used in this process.
+            unsafe { libc::close_range(from as u32, fd as u32 - 1, 0) };
+        }
+        from = fd + 1;
+    }
+    // SAFETY: as above.
+    unsafe { libc::close_range(from as u32, u32::MAX, 0) };
+}
+
+/// Makes one number a copy of another's descriptor, inherited by children.
+pub fn replace(from: RawFd, onto: RawFd) -> io::Result<()> {
+    // SAFETY: dup2 takes any numbers; who calls says that the second is theirs to replace.
+    checked(unsafe { libc::dup2(from, onto) }).map(drop)
+}
+
+/// What kind of file a descriptor is of.
+pub fn file_type(fd: RawFd) -> io::Result<std::fs::FileType> {
+    // SAFETY: the file is never dropped, so the descriptor stays with whoever owns it.
+    let file = std::mem::ManuallyDrop::new(unsafe { std::fs::File::from_raw_fd(fd) });
+    Ok(file.metadata()?.file_type())
+}
+
+/// How a descriptor was opened (`O_RDONLY` and so on), or the error for one that is not open.
+pub fn status_flags(fd: RawFd) -> io::Result<i32> {
+    // SAFETY: fcntl takes any number.
+    checked(unsafe { libc::fcntl(fd, libc::F_GETFL) })
+}
+
+/// Keeps a descriptor open across exec, or not.
+pub fn set_inherited(fd: RawFd, inherited: bool) -> io::Result<()> {
+    // SAFETY: fcntl takes any number.
+    checked(unsafe { libc::fcntl(fd, libc::F_SETFD, if inherited { 0 } else { libc::FD_CLOEXEC }) }).map(drop)
+}
+
+/// Whether the descriptor is a socket, and if so, whether a peer is connected.
+pub fn is_connected_socket(fd: RawFd) -> Option<bool> {
+    let mut kind: libc::c_int = 0;
+    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the pointers are to locals of the stated size.
+    let result =
+        unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_TYPE, (&raw mut kind).cast(), &raw mut length) };
+    if result < 0 {
+        return None;
+    }
+    // SAFETY: sockaddr_storage is plain bytes, for which zero is valid.
+    let mut address: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
+    let mut length = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+    // SAFETY: the pointers are to locals of the stated size.
+    Some(unsafe { libc::getpeername(fd, (&raw mut address).cast(), &raw mut length) } == 0)
+}
+
+/// The character set of the locale that the environment asks for; None when that locale is not installed.
+pub fn locale_charset() -> Option<String> {
+    // SAFETY: the name is an empty C string, the base is null: a new locale from the environment.
+    let locale = unsafe { libc::newlocale(libc::LC_CTYPE_MASK, c"".as_ptr(), std::ptr::null_mut()) };
+    if locale.is_null() {
+        return None;
+    }
+    // SAFETY: the locale is live; the answer is a C string that lives as long as the locale does.
+    let name = unsafe { CStr::from_ptr(libc::nl_langinfo_l(libc::CODESET, locale)) }.to_string_lossy().into_owned();
+    // SAFETY: the locale is ours and used no further.
+    unsafe { libc::freelocale(locale) };
+    Some(name)
+}
+
+/// Gives SIGINT back its default action if the parent ignored it, since Python then installs no handler of its own.
+pub fn reset_ignored_interrupt() {
+    // SAFETY: sigaction is plain data; reading and setting a disposition touches nothing else.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        if libc::sigaction(libc::SIGINT, std::ptr::null(), &raw mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
+        {
+            libc::signal(libc::SIGINT, libc::SIG_DFL);
+        }
+        // A mask is inherited as well, and a blocked SIGINT would never interrupt a cell.
+        let mut interrupt: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut interrupt);
+        libc::sigaddset(&raw mut interrupt, libc::SIGINT);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const interrupt, std::ptr::null_mut());
+    }
+}
+
+/// A pidfd of a process.
+pub fn open_process(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: the call takes two integers; the descriptor that it gives is ours.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: as above.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// What became of a [`fork`].
+pub enum Fork {
+    /// In the parent; the child's process id.
+    Parent(i32),
+    /// In the child.
+    Child,
+}
+
+/// Forks. The launcher has a single thread when it does, so the child may do anything.
+pub fn fork() -> io::Result<Fork> {
+    // SAFETY: there are no other threads whose locks the child could find held.
+    match checked(unsafe { libc::fork() })? {
+        0 => Ok(Fork::Child),
+        pid => Ok(Fork::Parent(pid)),
+    }
+}
+
+/// Waits for one child to end.
+pub fn wait_for(pid: i32) {
+    // SAFETY: a null status pointer is allowed.
+    while unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) } < 0
+        && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+    {}
+}
+
+/// Ends this process at once: no destructors, no exit handlers.
+pub fn leave(code: i32) -> ! {
+    // SAFETY: it does not return and touches nothing.
+    unsafe { libc::_exit(code) }
+}
+
+/// Replaces this process; gives the error if that failed.
+pub fn exec(program: &OsStr, arguments: &[&OsStr]) -> io::Error {
+    let to_c = |text: &OsStr| CString::new(text.as_bytes()).map_err(io::Error::other);
+    let program = match to_c(program) {
+        Ok(program) => program,
+        Err(error) => return error,
+    };
+    let arguments: Vec<CString> = match arguments.iter().map(|text| to_c(text)).collect() {
+        Ok(arguments) => arguments,
+        Err(error) => return error,
+    };
+    let mut pointers: Vec<*const libc::c_char> = arguments.iter().map(|text| text.as_ptr()).collect();
+    pointers.push(std::ptr::null());
+    // SAFETY: both are C strings, the vector ends in null, and all of it lives until the call returns.
+    unsafe { libc::execv(program.as_ptr(), pointers.as_ptr()) };
+    io::Error::last_os_error()
+}
+
+/// A nameless file in memory, closed upon exec unless [`set_inherited`] says otherwise.
+pub fn memory_file(name: &CStr) -> io::Result<OwnedFd> {
+    // SAFETY: the name is a C string; the descriptor that it gives is ours.
+    let fd = checked(unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) })?;
+    // SAFETY: as above.
+    let low = unsafe { OwnedFd::from_raw_fd(fd) };
+    duplicate(std::os::fd::AsRawFd::as_raw_fd(&low))
+}
+
+/// The user on whose behalf files are opened.
+pub fn effective_user() -> u32 {
+    // SAFETY: geteuid cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+/// Whether the file system under the descriptor forbids to run what lies on it.
+pub fn forbids_execution(fd: RawFd) -> bool {
+    // SAFETY: statvfs is plain data, written by the call.
+    unsafe {
+        let mut info: libc::statvfs = std::mem::zeroed();
+        libc::fstatvfs(fd, &raw mut info) == 0 && info.f_flag & libc::ST_NOEXEC != 0
+    }
+}
+
+/// Whether a file may be executed by this process.
+pub fn is_executable(path: &std::path::Path) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    // SAFETY: a C string.
+    unsafe { libc::access(path.as_ptr(), libc::X_OK) == 0 }
+}
