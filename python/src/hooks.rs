@@ -81,15 +81,15 @@ struct Loader {
 #[pymethods]
 impl Loader {
     fn create_module<'py>(&self, spec: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let loader = self.loader.bind(spec.py());
-        spec.setattr("loader", loader)?;
-        loader.call_method1("create_module", (spec,))
+        self.loader.bind(spec.py()).call_method1("create_module", (spec,))
     }
 
     fn exec_module(&self, module: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = module.py();
         let loader = self.loader.bind(py);
+        // From here on the module is as if its own loader had been asked.
         module.setattr("__loader__", loader)?;
+        module.getattr("__spec__")?.setattr("loader", loader)?;
         loader.call_method1("exec_module", (module,))?;
         look_after(py, &self.name, module).map_err(|error| PyImportError::new_err(format!("{}: {error}", self.name)))
     }
