@@ -1,7 +1,7 @@
 //! Small hooks into CPython: modules that are looked after when they are imported, and functions that the session must see.
 
 use crate::bring_up::set_flag;
-use crate::{input, library, session, sources};
+use crate::{fork, input, library, session, sources};
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
@@ -21,6 +21,7 @@ pub(crate) fn install(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()>
     }
     hook_threads(py, &modules)?;
     hook_signal(py)?;
+    fork::hook(py)?;
     hook_exit(py)
 }
 
@@ -198,15 +199,20 @@ fn hook_signal(py: Python<'_>) -> PyResult<()> {
     module.setattr("signal", hooked)
 }
 
-/// `os._exit` ends the process at once; what was printed before is not to be lost with it.
+/// These end or replace the process at once; what was printed before is not to be lost with it.
 fn hook_exit(py: Python<'_>) -> PyResult<()> {
     let posix = py.import("posix")?;
-    let original = posix.getattr("_exit")?.unbind();
-    let hooked = closure(py, c"_exit", move |args, kwargs| {
-        let py = args.py();
-        crate::output::flush_session(py)?;
-        Ok(original.bind(py).call(args, kwargs)?.unbind())
-    })?;
-    posix.setattr("_exit", &hooked)?;
-    py.import("os")?.setattr("_exit", &hooked)
+    let os = py.import("os")?;
+    for name in [c"_exit", c"execv", c"execve"] {
+        let text = name.to_str().unwrap_or_default();
+        let original = posix.getattr(text)?.unbind();
+        let hooked = closure(py, name, move |args, kwargs| {
+            let py = args.py();
+            crate::output::flush_session(py)?;
+            Ok(original.bind(py).call(args, kwargs)?.unbind())
+        })?;
+        posix.setattr(text, &hooked)?;
+        os.setattr(text, &hooked)?;
+    }
+    Ok(())
 }
