@@ -276,19 +276,32 @@ fn sigint() -> libc::sigset_t {
     }
 }
 
+thread_local! {
+    /// The calling thread's mask with SIGINT open, noted when it was last blocked; none while it is open. Only user code
+    /// changes the mask besides this module, and it runs with SIGINT open.
+    static BLOCKED: Cell<Option<libc::sigset_t>> = const { Cell::new(None) };
+}
+
 /// Lets SIGINT through to the calling thread: user code is about to run.
 pub fn allow() {
+    BLOCKED.set(None);
     // SAFETY: the set lives across the call.
     unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &sigint(), std::ptr::null_mut()) };
 }
 
 /// Blocks SIGINT in the calling thread: it stays pending. Tells whether it was open before.
 pub fn forbid() -> bool {
-    // SAFETY: both sets live across the call.
+    if BLOCKED.get().is_some() {
+        return false;
+    }
+    // SAFETY: both sets live across the calls.
     unsafe {
-        let mut old: libc::sigset_t = std::mem::zeroed();
-        libc::pthread_sigmask(libc::SIG_BLOCK, &sigint(), &mut old);
-        libc::sigismember(&old, libc::SIGINT) == 0
+        let mut mask: libc::sigset_t = std::mem::zeroed();
+        libc::pthread_sigmask(libc::SIG_BLOCK, &sigint(), &mut mask);
+        let was_open = libc::sigismember(&mask, libc::SIGINT) == 0;
+        libc::sigdelset(&mut mask, libc::SIGINT);
+        BLOCKED.set(Some(mask));
+        was_open
     }
 }
 
@@ -332,12 +345,15 @@ pub(crate) fn drop_pending() {
 
 /// The calling thread's mask with SIGINT open, for a wait.
 pub(crate) fn open_mask() -> libc::sigset_t {
-    // SAFETY: pthread_sigmask fills the set.
-    unsafe {
-        let mut mask: libc::sigset_t = std::mem::zeroed();
-        libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut mask);
-        libc::sigdelset(&mut mask, libc::SIGINT);
-        mask
+    match BLOCKED.get() {
+        Some(mask) => mask,
+        // SAFETY: pthread_sigmask fills the set.
+        None => unsafe {
+            let mut mask: libc::sigset_t = std::mem::zeroed();
+            libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut mask);
+            libc::sigdelset(&mut mask, libc::SIGINT);
+            mask
+        },
     }
 }
 
