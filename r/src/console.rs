@@ -58,6 +58,8 @@ pub(crate) enum Step {
     InterruptFirst,
     /// Raise the interrupt; if that comes back, ask again.
     Interrupt,
+    /// Leave everything that is active, browsers included.
+    ToTop,
     /// Finalise R and end the process.
     End(Wish),
 }
@@ -80,7 +82,7 @@ pub(crate) fn install(engine: Engine, plot: PlotSize) {
         ffi::ptr_R_ReadConsole = Some(read_console);
         ffi::ptr_R_WriteConsole = None;
         ffi::ptr_R_WriteConsoleEx = Some(write_console);
-        ffi::ptr_R_ResetConsole = Some(nothing);
+        ffi::ptr_R_ResetConsole = Some(reset_console);
         ffi::ptr_R_ClearerrConsole = Some(nothing);
         ffi::ptr_R_FlushConsole = Some(flush_console);
         ffi::ptr_R_Busy = Some(busy);
@@ -135,6 +137,10 @@ pub(crate) unsafe extern "C-unwind" fn read_console(
                     ffi::Rf_onintr();
                     ask(prompt, buffer, size)
                 }
+                Step::ToTop => {
+                    interrupt::allow();
+                    ffi::Rf_jump_to_toplevel()
+                }
                 Step::End(wish) => quit::end(wish),
             }
         };
@@ -175,6 +181,12 @@ fn started() {
     forget_interrupt();
 }
 
+/// R has noted an interrupt and not acted on it.
+pub(crate) fn interrupt_is_pending() -> bool {
+    // SAFETY: R's flag, set by our handler in this thread or while SIGINT is ignored.
+    unsafe { libR_sys::R_interrupts_pending != 0 }
+}
+
 /// An interrupt that R has noted and not acted on was meant for what is over.
 fn forget_interrupt() {
     // SAFETY: R's flag, set by our handler in this thread or while SIGINT is ignored.
@@ -189,6 +201,9 @@ fn go_on(has_jumped: bool, buffer: *mut c_uchar, size: c_int) -> Step {
     }
     if FEED.with(|feed| feed.has_rest()) {
         return fill(buffer, size);
+    }
+    if interrupt_is_pending() {
+        return Step::Interrupt;
     }
     if !EVALUATED.get() {
         // What the parser took for a whole expression its prompt does not; a further line end would not help.
@@ -276,8 +291,7 @@ fn fill(buffer: *mut c_uchar, size: c_int) -> Step {
         return Step::Return(1);
     }
     interrupt::allow();
-    // SAFETY: R's flag.
-    if unsafe { libR_sys::R_interrupts_pending } != 0 {
+    if interrupt_is_pending() {
         Step::InterruptFirst
     } else {
         Step::Return(1)
@@ -363,6 +377,11 @@ unsafe extern "C-unwind" fn busy(is_busy: c_int) {
     if is_busy != 0 {
         EVALUATED.set(true);
     }
+}
+
+/// R leaves what it was at, after an error or an interrupt.
+unsafe extern "C-unwind" fn reset_console() {
+    failure::note_jump();
 }
 
 unsafe extern "C-unwind" fn nothing() {}

@@ -19,27 +19,32 @@ struct Seen {
     text_is_due: bool,
     /// The last text of an error that was printed.
     text: Option<String>,
-    /// The last thing printed on stderr was the lone line end of an interrupt.
+    /// The lone line end of an interrupt was printed on stderr, and no error's text since.
     bare_line_end: bool,
+    /// R has left what it was at.
+    has_jumped: bool,
 }
 
-static SEEN: MainCell<Seen> = MainCell::new(Seen {
-    condition: false,
-    text_is_due: false,
-    text: None,
-    bare_line_end: false,
-});
+impl Seen {
+    const NOTHING: Seen =
+        Seen { condition: false, text_is_due: false, text: None, bare_line_end: false, has_jumped: false };
+}
+
+static SEEN: MainCell<Seen> = MainCell::new(Seen::NOTHING);
 
 /// An expression begins.
 pub(crate) fn forget() {
-    SEEN.with(|seen| {
-        *seen = Seen {
-            condition: false,
-            text_is_due: false,
-            text: None,
-            bare_line_end: false,
-        }
-    });
+    SEEN.with(|seen| *seen = Seen::NOTHING);
+}
+
+/// R leaves what it was at.
+pub(crate) fn note_jump() {
+    SEEN.with(|seen| seen.has_jumped = true);
+}
+
+/// Whether an interrupt made R leave what it was at, since this was last asked.
+pub(crate) fn was_interrupted() -> bool {
+    SEEN.with(|seen| std::mem::replace(&mut seen.has_jumped, false) && seen.bare_line_end)
 }
 
 /// Called by the handler with the condition.
@@ -61,11 +66,12 @@ pub(crate) fn text_is_due() -> bool {
 /// Looks at what is printed on stderr and tells what it is.
 pub(crate) fn role_of_stderr(text: &[u8]) -> Option<Role> {
     SEEN.with(|seen| {
-        seen.bare_line_end = text == b"\n";
+        seen.bare_line_end |= text == b"\n";
         // An error that no handler could be called for, such as an overflow of the C stack, is known by its text alone.
         if !std::mem::replace(&mut seen.text_is_due, false) && !text.starts_with(b"Error") {
             return None;
         }
+        seen.bare_line_end = false;
         seen.text = Some(String::from_utf8_lossy(text).into_owned());
         Some(Role::Traceback)
     })

@@ -1,10 +1,8 @@
 //! Reads of standard input by R code: `readline`, `scan`, `menu`, `browser` and everything else that asks at the console.
 
-#![expect(unsafe_code, reason = "looks at R's interrupt flag")]
-
 use crate::console::{self, Step};
 use crate::main_cell::MainCell;
-use crate::{events, plots, requests, result};
+use crate::{events, failure, plots, requests, result};
 use worker::reader::{Ask, Got};
 use worker::{Want, child, interrupt};
 
@@ -44,6 +42,10 @@ pub(crate) fn read(prompt: &str, buffer: &mut [u8]) -> Step {
         return Step::Return(deliver(buffer));
     }
     if prompt.starts_with("Browse[") {
+        // R itself comes back to the browser after an interrupt; the interrupt was meant for the cell.
+        if failure::was_interrupted() {
+            return Step::ToTop;
+        }
         result::spoil();
     }
     plots::show_changes();
@@ -55,7 +57,7 @@ pub(crate) fn read(prompt: &str, buffer: &mut [u8]) -> Step {
     });
     loop {
         let held = interrupt::hold();
-        if is_interrupted() {
+        if console::interrupt_is_pending() {
             return Step::Interrupt;
         }
         let mut sources = events::sources();
@@ -77,17 +79,12 @@ pub(crate) fn read(prompt: &str, buffer: &mut [u8]) -> Step {
                 READS.with(|reads| reads.rest = data);
                 return Step::Return(deliver(buffer));
             }
-            Got::Signal if is_interrupted() => return Step::Interrupt,
+            Got::Signal if console::interrupt_is_pending() => return Step::Interrupt,
             Got::Signal => {}
             Got::Request(request) => requests::answer(&engine, &request),
             Got::Poll => events::serve(),
         }
     }
-}
-
-fn is_interrupted() -> bool {
-    // SAFETY: R's flag, set by our handler in this thread.
-    unsafe { libR_sys::R_interrupts_pending != 0 }
 }
 
 /// Moves what fits into R's buffer, ended with a NUL.
