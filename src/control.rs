@@ -7,7 +7,7 @@ use crate::config::Dialect;
 use crate::framing::{Line, Lines};
 use crate::interrupt;
 use crate::protocol::{Code, EndReason, Incoming, InputBatch, MAX_LINE, Refusal, Rpc, SessionEnd};
-use crate::session::{Due, Request, Routed};
+use crate::session::{Due, Phase, Request, Routed};
 use crate::shared::Shared;
 use crate::sys;
 use serde::Deserialize;
@@ -110,8 +110,8 @@ impl Control {
     }
 
     fn take_batch(&self, batch: InputBatch) {
-        interrupt::forget_last();
         let mut state = self.shared.state.lock();
+        interrupt::take_batch(matches!(state.phase, Phase::Idle));
         let routed = state.route(batch);
         match routed {
             Ok(Routed::Queued | Routed::ToMain) => {

@@ -51,8 +51,13 @@ pub(crate) fn claim(way: Way) -> bool {
     .is_ok()
 }
 
-/// A batch was taken: what comes from now on is another interrupt.
-pub(crate) fn forget_last() {
+/// A batch was taken: what comes from now on is another interrupt. A SIGINT that is still on its way was sent before the
+/// batch: while idle it is forgotten, and with a cell running it is that cell's.
+pub(crate) fn take_batch(is_idle: bool) {
+    if take_pending() && !is_idle && claim(Way::Signal) {
+        STRUCK.store(true, SeqCst);
+        sys::signal_thread(MAIN.load(SeqCst) as libc::pthread_t, libc::SIGINT);
+    }
     LAST.store(0, SeqCst);
 }
 
@@ -253,13 +258,11 @@ pub(crate) fn strike() {
         set_handler();
     }
     STRUCK.store(true, SeqCst);
-    // One signal and not two: while R waits, a handler of its own takes each for an interrupt. The group's reaches the main
-    // thread too, by way of the handler if another thread gets it.
-    let pid = std::process::id() as libc::pid_t;
-    if sys::process_group() == pid && sys::has_children() {
-        sys::signal_process(-pid, libc::SIGINT);
-    } else {
-        sys::signal_thread(main as libc::pthread_t, libc::SIGINT);
+    sys::signal_thread(main as libc::pthread_t, libc::SIGINT);
+    // Each of the others by itself, and not the group at once: this process would get a second signal, and while R waits a
+    // handler of its own takes each for an interrupt.
+    if sys::has_children() {
+        crate::tree::interrupt_group();
     }
 }
 
@@ -343,20 +346,25 @@ impl Drop for Held {
 
 /// Throws away a SIGINT that is pending: it was meant for a cell that is over.
 pub(crate) fn drop_pending() {
+    while take_pending() {}
+}
+
+/// Takes a SIGINT that is pending for the calling thread or the process; tells whether there was one. SIGINT is blocked here.
+fn take_pending() -> bool {
     #[cfg(target_os = "linux")]
     {
         let zero = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        let set = sigint();
         // SAFETY: the set and the timeout live across the call; no information is asked for.
-        while unsafe { libc::sigtimedwait(&set, std::ptr::null_mut(), &zero) } == libc::SIGINT {}
+        unsafe { libc::sigtimedwait(&sigint(), std::ptr::null_mut(), &zero) == libc::SIGINT }
     }
     #[cfg(not(target_os = "linux"))]
-    // SAFETY: ignoring a signal throws away what is pending; then the filter is put back.
+    // SAFETY: the sets live across the calls; a pending signal makes sigwait return at once.
     unsafe {
-        let mut old: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(libc::SIGINT, std::ptr::null(), &mut old);
-        libc::signal(libc::SIGINT, libc::SIG_IGN);
-        libc::sigaction(libc::SIGINT, &old, std::ptr::null_mut());
+        let mut pending: libc::sigset_t = std::mem::zeroed();
+        libc::sigpending(&mut pending);
+        let is_pending = libc::sigismember(&pending, libc::SIGINT) == 1;
+        let mut signal = 0;
+        is_pending && libc::sigwait(&sigint(), &mut signal) == 0
     }
 }
 

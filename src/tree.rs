@@ -40,6 +40,17 @@ pub(crate) fn end_all(marker: &str) {
     }
 }
 
+/// Sends SIGINT to every other process of the process group that this process leads.
+pub(crate) fn interrupt_group() {
+    let me = std::process::id() as i32;
+    if sys::process_group() != me {
+        return;
+    }
+    for process in processes().into_iter().filter(|process| process.group == me && process.pid != me) {
+        sys::signal_process(process.pid, libc::SIGINT);
+    }
+}
+
 fn wait_for_any(pids: &[i32], limit: Duration) {
     let handles: Vec<_> = pids.iter().filter_map(|&pid| sys::pidfd(pid as u32).ok()).collect();
     let mut fds: Vec<_> = handles.iter().map(|fd| sys::pollfd(std::os::fd::AsRawFd::as_raw_fd(fd), libc::POLLIN)).collect();
