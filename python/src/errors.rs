@@ -87,8 +87,8 @@ pub(crate) fn print(py: Python<'_>, error: PyErr) -> Result<ErrorInfo, SessionEn
     set_traceback(py, &error, traceback.as_ref());
     // Values that cannot be set leave a post-mortem without its subject, no more.
     let _ = remember(py, &error, traceback.as_ref());
-    let lines = lines_of(py, &error, traceback.as_ref());
-    let info = ErrorInfo { name: name_of(py, &error), message: message_of(py, &error), traceback: shortened(&lines) };
+    let (lines, message) = text_of(py, &error, traceback.as_ref());
+    let info = ErrorInfo { name: name_of(py, &error), message, traceback: shortened(&lines) };
     let _role = InRole::enter(Role::Traceback);
     let hook = sys(py).and_then(|sys| sys.getattr("excepthook"));
     let is_own = match (&hook, EXCEPTHOOK.get(py)) {
@@ -104,7 +104,7 @@ pub(crate) fn print(py: Python<'_>, error: PyErr) -> Result<ErrorInfo, SessionEn
                 }
                 let of_hook = user_frames(py, second.traceback(py));
                 print_text(py, "Error in sys.excepthook:\n");
-                print_text(py, &lines_of(py, &second, of_hook.as_ref()));
+                print_text(py, &text_of(py, &second, of_hook.as_ref()).0);
                 print_text(py, "\nOriginal exception was:\n");
                 print_text(py, &lines);
             }
@@ -169,19 +169,28 @@ fn remember(py: Python<'_>, error: &PyErr, traceback: Option<&Bound<'_, PyTraceb
     Ok(())
 }
 
-/// The whole text of an error, as `traceback` formats it.
-fn lines_of(py: Python<'_>, error: &PyErr, traceback: Option<&Bound<'_, PyTraceback>>) -> String {
-    let format = || -> PyResult<String> {
-        let module = py.import("traceback")?;
-        let parts = module.getattr("format_exception")?.call1((error.get_type(py), error.value(py), traceback))?;
+/// The whole text of an error as `traceback` formats it, and its message. The error's own `__str__` is run once.
+fn text_of(py: Python<'_>, error: &PyErr, traceback: Option<&Bound<'_, PyTraceback>>) -> (String, String) {
+    let format = || -> PyResult<(String, String)> {
+        let kind = py.import("traceback")?.getattr("TracebackException")?;
+        let formatted = kind.call1((error.get_type(py), error.value(py), traceback))?;
         let mut text = String::new();
-        for part in parts.try_iter()? {
+        for part in formatted.call_method0("format")?.try_iter()? {
             text.push_str(&part?.str()?.to_string_lossy());
         }
-        Ok(text)
+        let message = match formatted.getattr("_str").and_then(|message| message.extract::<String>()) {
+            Ok(message) => message,
+            Err(_) => message_of(py, error),
+        };
+        Ok((text, message))
     };
-    // An error that cannot be formatted (its __str__ fails, the stack is used up) is at least named.
-    format().unwrap_or_else(|_| format!("{}: {}\n", name_of(py, error), message_of(py, error)))
+    // An error that cannot be formatted (the stack is used up, the module is broken) is at least named.
+    let (text, message) = format().unwrap_or_else(|_| {
+        let message = message_of(py, error);
+        (format!("{}: {message}\n", name_of(py, error)), message)
+    });
+    let most = message.floor_char_boundary(MOST);
+    (text, message[..most].to_owned())
 }
 
 fn name_of(py: Python<'_>, error: &PyErr) -> String {
@@ -195,10 +204,7 @@ fn name_of(py: Python<'_>, error: &PyErr) -> String {
 
 fn message_of(py: Python<'_>, error: &PyErr) -> String {
     match error.value(py).str() {
-        Ok(text) => {
-            let text = text.to_string_lossy();
-            text[..text.floor_char_boundary(MOST)].to_owned()
-        }
+        Ok(text) => text.to_string_lossy().into_owned(),
         Err(_) => "<exception str() failed>".to_owned(),
     }
 }
