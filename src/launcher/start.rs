@@ -119,7 +119,11 @@ pub fn serve(wish: &Wish, beginning: &Beginning) -> ExitCode {
     };
     let mut temporary = None;
     match start(wish, beginning, &mut link, &mut temporary) {
-        Ok(status) => ExitCode::from((status & 0xff) as u8),
+        Ok(status) => {
+            // The engine has taken over the descriptors, and closed them when it liked.
+            std::mem::forget(link);
+            ExitCode::from((status & 0xff) as u8)
+        }
         Err(error) => {
             if let Some(folder) = temporary {
                 let _ = std::fs::remove_dir_all(folder);
