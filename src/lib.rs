@@ -6,6 +6,8 @@
 
 mod capture;
 pub mod child;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod config;
 mod control;
 mod dialect;

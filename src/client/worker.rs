@@ -1,0 +1,397 @@
+//! A running worker: its events in order, its answers, and its end.
+
+use super::batch::{Batch, Requests, Sender};
+use super::ending::{Ending, Evidence, OomWatch};
+use super::event::{Event, Ready, RpcError, SessionEnd, WorkerReady};
+use super::launch::{Launch, LaunchError};
+use super::threads::{Notice, await_exit, keep_stderr, named, read_events};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::collections::VecDeque;
+use std::io::{self, Read};
+use std::process::Child;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+/// How long a dead worker's channel may stay open before it is taken for closed, and how long a signalled one
+/// may take to end.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A running worker. Dropping it kills what is left of it.
+pub struct Worker {
+    child: Child,
+    sender: Sender,
+    notices: Receiver<Notice>,
+    /// Events that came while something else was waited for.
+    stash: VecDeque<Event>,
+    stderr: Option<Receiver<Vec<u8>>>,
+    memory: OomWatch,
+    channel: ChannelState,
+    next_request: u64,
+    facts: Facts,
+    ending: Option<Ending>,
+}
+
+/// What a worker is made from.
+pub(super) struct Parts {
+    pub child: Child,
+    pub requests: Requests,
+    pub events: Box<dyn Read + Send>,
+    pub backlog: usize,
+}
+
+/// What has been seen of the channel and the process.
+#[derive(Clone, Copy)]
+enum ChannelState {
+    Open,
+    /// The process is gone; what it wrote may still be on its way.
+    Exited(Instant),
+    Closed {
+        exited: bool,
+    },
+}
+
+/// What the events and our own deeds tell about a later end.
+#[derive(Default)]
+struct Facts {
+    last: Option<SessionEnd>,
+    started: bool,
+    sent: Option<i32>,
+}
+
+/// There is no event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoEvent {
+    /// None came in time.
+    #[error("no event came in time")]
+    TimedOut,
+    /// The worker has said its last.
+    #[error("the worker has closed its channel")]
+    Closed,
+}
+
+/// A worker that did not come up.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The program could not be run.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// It ended before it was ready.
+    #[error("the worker {0}")]
+    Ended(Box<Ending>),
+    /// It was not ready in time.
+    #[error("the worker was not ready in time")]
+    TimedOut,
+}
+
+/// A request without a result.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The worker refused it.
+    #[error(transparent)]
+    Refused(#[from] RpcError),
+    /// The answer did not come.
+    #[error(transparent)]
+    NoAnswer(#[from] NoEvent),
+    /// It could not be sent.
+    #[error(transparent)]
+    Send(#[from] io::Error),
+}
+
+impl Launch {
+    /// Starts a worker and waits until it can take a cell. What a profile prints meanwhile stays to be received.
+    pub fn start(self, timeout: Duration) -> Result<(Worker, WorkerReady, Ready), StartError> {
+        let mut worker = self.spawn()?;
+        let (hello, ready) = worker.until_ready(timeout)?;
+        Ok((worker, hello, ready))
+    }
+}
+
+impl Worker {
+    pub(super) fn from_parts(parts: Parts) -> io::Result<Self> {
+        let Parts {
+            mut child,
+            requests,
+            events,
+            backlog,
+        } = parts;
+        let (notify, notices) = mpsc::sync_channel(backlog);
+        let pid = child.id();
+        let stderr = child.stderr.take().map(keep_stderr).transpose()?;
+        let say = notify.clone();
+        named("worker-events").spawn(move || read_events(events, &say))?;
+        named("worker-exit").spawn(move || await_exit(pid_of(pid), &notify))?;
+        Ok(Worker {
+            memory: OomWatch::start(pid),
+            child,
+            sender: Sender::new(requests),
+            notices,
+            stash: VecDeque::new(),
+            stderr,
+            channel: ChannelState::Open,
+            next_request: 1,
+            facts: Facts::default(),
+            ending: None,
+        })
+    }
+
+    /// The worker's process id, which is its process group's too.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The way to the worker, for other threads.
+    pub fn sender(&self) -> Sender {
+        self.sender.clone()
+    }
+
+    /// Sends one batch.
+    pub fn send(&self, batch: &Batch) -> io::Result<()> {
+        self.sender.send(batch)
+    }
+
+    /// Interrupts what runs and discards the queue.
+    pub fn interrupt(&self) -> io::Result<()> {
+        self.sender.interrupt()
+    }
+
+    /// The next event, if one comes before the deadline.
+    pub fn recv(&mut self, deadline: Instant) -> Result<Event, NoEvent> {
+        match self.stash.pop_front() {
+            Some(event) => Ok(event),
+            None => self.pull(deadline),
+        }
+    }
+
+    /// The next event, if one comes in this time.
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Event, NoEvent> {
+        self.recv(Instant::now() + timeout)
+    }
+
+    /// All events until the worker closes its channel; each step waits as long as it takes.
+    pub fn events(&mut self) -> impl Iterator<Item = Event> + '_ {
+        std::iter::from_fn(move || {
+            loop {
+                match self.recv_timeout(Duration::from_secs(3600)) {
+                    Ok(event) => return Some(event),
+                    Err(NoEvent::TimedOut) => {}
+                    Err(NoEvent::Closed) => return None,
+                }
+            }
+        })
+    }
+
+    /// Waits until the worker can take its first cell. What else comes meanwhile stays to be received; a profile
+    /// that asks for input must be driven with [`Worker::recv`] instead.
+    pub fn until_ready(&mut self, timeout: Duration) -> Result<(WorkerReady, Ready), StartError> {
+        let deadline = Instant::now() + timeout;
+        let mut hello = None;
+        let mut others = VecDeque::new();
+        let result = loop {
+            match self.recv(deadline) {
+                Ok(Event::WorkerReady(event)) => hello = Some(event),
+                Ok(Event::Ready(ready)) => {
+                    if let Some(hello) = hello.take() {
+                        break Ok((hello, ready));
+                    }
+                    others.push_back(Event::Ready(ready));
+                }
+                Ok(event) => others.push_back(event),
+                Err(NoEvent::TimedOut) => break Err(StartError::TimedOut),
+                Err(NoEvent::Closed) => {
+                    break Err(match self.wait(deadline) {
+                        Some(ending) => StartError::Ended(Box::new(ending)),
+                        None => StartError::TimedOut,
+                    });
+                }
+            }
+        };
+        others.append(&mut self.stash);
+        self.stash = others;
+        result
+    }
+
+    /// Asks and waits for the answer. Events that come meanwhile stay to be received, in their order.
+    pub fn call(
+        &mut self,
+        method: &str,
+        params: Value,
+        timeout: Duration,
+    ) -> Result<Value, CallError> {
+        let id = Value::from(format!("call-{}", self.next_request));
+        self.next_request += 1;
+        self.sender.request(id.clone(), method, params)?;
+        let deadline = Instant::now() + timeout;
+        loop {
+            match self.pull(deadline)? {
+                Event::Response(response) if response.id == id => {
+                    return match response.error {
+                        Some(error) => Err(error.into()),
+                        None => Ok(response.result.unwrap_or_default()),
+                    };
+                }
+                event => self.stash.push_back(event),
+            }
+        }
+    }
+
+    /// Waits for the end and tells how it came. Events that come meanwhile stay to be received.
+    pub fn wait(&mut self, deadline: Instant) -> Option<Ending> {
+        loop {
+            if let Some(ending) = &self.ending {
+                return Some(ending.clone());
+            }
+            if let ChannelState::Closed { exited: true } = self.channel {
+                self.ending = Some(self.reap()?);
+                continue;
+            }
+            match self.pull(deadline) {
+                Ok(event) => self.stash.push_back(event),
+                Err(NoEvent::TimedOut) => return None,
+                Err(NoEvent::Closed) => self.await_exit(deadline)?,
+            }
+        }
+    }
+
+    /// Ends the session: asks, and after twice the grace sends SIGTERM, then SIGKILL to the whole process group.
+    /// Events that come meanwhile stay to be received. None if even that does not end it.
+    pub fn shutdown(&mut self, grace: Duration) -> Option<Ending> {
+        // A worker that has hung up cannot be asked; it ends by itself or by the signals.
+        let _ = self.sender.ask_to_end(Some(grace));
+        if let Some(ending) = self.wait(Instant::now() + grace * 2 + PATIENCE) {
+            return Some(ending);
+        }
+        self.signal(libc::SIGTERM);
+        if let Some(ending) = self.wait(Instant::now() + PATIENCE) {
+            return Some(ending);
+        }
+        self.kill()
+    }
+
+    /// Kills the process group at once and tells how it ended.
+    pub fn kill(&mut self) -> Option<Ending> {
+        if self.ending.is_none() {
+            self.facts.sent = Some(libc::SIGKILL);
+            // Nothing to do about one that is gone already.
+            let _ = killpg(pid_of(self.pid()), Signal::SIGKILL);
+        }
+        self.wait(Instant::now() + PATIENCE * 5)
+    }
+
+    /// Sends a signal to the worker's process alone; a SIGINT stops the cell. False if it is gone.
+    pub fn signal(&mut self, signal: i32) -> bool {
+        let Ok(signal) = Signal::try_from(signal) else {
+            return false;
+        };
+        if self.ending.is_some() {
+            return false;
+        }
+        if matches!(signal, Signal::SIGTERM | Signal::SIGKILL) {
+            self.facts.sent = Some(signal as i32);
+        }
+        kill(pid_of(self.pid()), signal).is_ok()
+    }
+
+    /// The next event from the reading thread.
+    fn pull(&mut self, deadline: Instant) -> Result<Event, NoEvent> {
+        loop {
+            let until = match self.channel {
+                ChannelState::Closed { .. } => return Err(NoEvent::Closed),
+                ChannelState::Open => deadline,
+                ChannelState::Exited(at) => deadline.min(at + PATIENCE),
+            };
+            match self
+                .notices
+                .recv_timeout(until.saturating_duration_since(Instant::now()))
+            {
+                Ok(Notice::Event(event)) => {
+                    self.facts.note(&event);
+                    return Ok(event);
+                }
+                Ok(Notice::Exited) => self.channel = ChannelState::Exited(Instant::now()),
+                Ok(Notice::Closed) => {
+                    let exited = matches!(self.channel, ChannelState::Exited(_));
+                    self.channel = ChannelState::Closed { exited };
+                }
+                Err(RecvTimeoutError::Timeout) if until < deadline => {
+                    // A process that outlived the worker holds its channel.
+                    self.channel = ChannelState::Closed { exited: true };
+                }
+                Err(RecvTimeoutError::Timeout) => return Err(NoEvent::TimedOut),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.channel = ChannelState::Closed { exited: true }
+                }
+            }
+        }
+    }
+
+    fn await_exit(&mut self, deadline: Instant) -> Option<()> {
+        if let ChannelState::Closed { exited: false } = self.channel {
+            match self
+                .notices
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
+                Err(RecvTimeoutError::Timeout) => return None,
+                Ok(_) | Err(RecvTimeoutError::Disconnected) => {
+                    self.channel = ChannelState::Closed { exited: true };
+                }
+            }
+        }
+        Some(())
+    }
+
+    fn reap(&mut self) -> Option<Ending> {
+        let out_of_memory = self.memory.struck();
+        let status = self.child.wait().ok()?;
+        let kept = self
+            .stderr
+            .take()
+            .and_then(|kept| kept.recv_timeout(PATIENCE).ok());
+        let stderr = String::from_utf8_lossy(&kept.unwrap_or_default()).into_owned();
+        let Facts {
+            last,
+            started,
+            sent,
+        } = &self.facts;
+        let evidence = Evidence {
+            status,
+            last: last.as_ref(),
+            started: *started,
+            sent: *sent,
+            out_of_memory,
+            stderr: &stderr,
+        };
+        let reason = evidence.reason();
+        Some(Ending {
+            reason,
+            last: last.clone(),
+            status,
+            stderr,
+        })
+    }
+}
+
+impl Facts {
+    fn note(&mut self, event: &Event) {
+        match event {
+            Event::Ready(_) => self.started = true,
+            Event::SessionEnd(end) => self.last = Some(end.clone()),
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // A thread that waits to hand over an event must not hold up the end: nobody will receive any more.
+        if self.ending.is_none() {
+            let _ = killpg(pid_of(self.pid()), Signal::SIGKILL);
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn pid_of(pid: u32) -> Pid {
+    Pid::from_raw(pid.cast_signed())
+}
