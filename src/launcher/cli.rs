@@ -242,6 +242,11 @@ impl Arguments {
             dialect = Dialect::McpRepl;
             Transport::Fds(number("MCP_REPL_IPC_READ_FD", read)?, number("MCP_REPL_IPC_WRITE_FD", write)?)
         } else if around.terminal {
+            if dialect == Dialect::McpRepl || self.stdio_control {
+                let message =
+                    "the console takes neither --dialect mcp-repl nor --stdio-control: add --ipc-fd or --listen";
+                return Err(usage(ErrorKind::ArgumentConflict, message));
+            }
             Transport::Console
         } else {
             return Err(usage(
