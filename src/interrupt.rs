@@ -16,8 +16,8 @@ const SAME: u64 = 100_000_000;
 
 /// The last interrupt: its time shifted left by one, and 1 if it was a signal. 0: none that could be the same.
 static LAST: AtomicU64 = AtomicU64::new(0);
-/// When the process group was last signalled by this process: its own copy of that signal is dropped.
-static GROUP_SIGNALLED: AtomicU64 = AtomicU64::new(0);
+/// The main thread was struck and our handler has not seen it yet. Only asked when the handler is not told who sent a signal.
+static STRUCK: AtomicBool = AtomicBool::new(false);
 /// The main thread.
 static MAIN: AtomicUsize = AtomicUsize::new(0);
 /// What passes an interrupt on to the runtime: a function pointer of type [`Deliver`] or of a plain handler.
@@ -105,14 +105,8 @@ pub fn install(deliver: Deliver, set_flag: Deliver) {
 /// does nothing when the filter is still there, or when user code chose the default action or to ignore SIGINT.
 pub fn install_before_current(set_flag: Deliver) {
     SET_FLAG.store(set_flag as usize, SeqCst);
-    // SAFETY: sigaction fills a zeroed structure.
-    let current = unsafe {
-        let mut current: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(libc::SIGINT, std::ptr::null(), &mut current);
-        current
-    };
-    let own = on_sigint as *const () as usize;
-    if current.sa_sigaction == own || current.sa_sigaction == libc::SIG_DFL || current.sa_sigaction == libc::SIG_IGN {
+    let current = current();
+    if current.sa_sigaction == own_handler() || current.sa_sigaction == libc::SIG_DFL || current.sa_sigaction == libc::SIG_IGN {
         return;
     }
     DELIVER.store(current.sa_sigaction, SeqCst);
@@ -124,7 +118,7 @@ fn set_handler() {
     // SAFETY: the handler has the signature that SA_SIGINFO asks for. No SA_RESTART: system calls must return.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = on_sigint as *const () as usize;
+        action.sa_sigaction = own_handler();
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
         libc::sigaction(libc::SIGINT, &action, std::ptr::null_mut());
     }
@@ -193,14 +187,16 @@ extern "C" fn on_end(signal: libc::c_int) {
 }
 
 extern "C" fn on_sigint(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the kernel passes a valid siginfo; its sender is set for signals that a process sent.
-    let (code, sender) = unsafe { ((*info).si_code, (*info).si_pid()) };
-    // SAFETY: getpid cannot fail.
-    let from_us = sender == unsafe { libc::getpid() };
-    if !crate::child::in_child() && code != libc::SI_TKILL {
-        if from_us && sys::monotonic_ns().saturating_sub(GROUP_SIGNALLED.load(SeqCst)) < SAME {
-            return;
-        }
+    let was_struck = STRUCK.swap(false, SeqCst);
+    if !crate::child::in_child() {
+        let from_us = if handler_is_whole() {
+            // SAFETY: the kernel passes a valid siginfo to a handler with SA_SIGINFO; getpid cannot fail.
+            unsafe { (*info).si_pid() == libc::getpid() }
+        } else {
+            // R swaps handlers by `signal()` around each wait of its own, which puts ours back without SA_SIGINFO.
+            set_handler();
+            was_struck
+        };
         if !from_us && !claim(Way::Signal) {
             return;
         }
@@ -245,17 +241,7 @@ pub(crate) fn strike() {
     if main == 0 || DELIVER.load(SeqCst) == 0 {
         return;
     }
-    let pid = std::process::id() as libc::pid_t;
-    if sys::process_group() == pid {
-        GROUP_SIGNALLED.store(sys::monotonic_ns(), SeqCst);
-        sys::signal_process(-pid, libc::SIGINT);
-    }
-    // SAFETY: sigaction fills a zeroed structure.
-    let is_ignored = unsafe {
-        let mut current: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(libc::SIGINT, std::ptr::null(), &mut current);
-        current.sa_sigaction == libc::SIG_IGN
-    };
+    let is_ignored = current().sa_sigaction == libc::SIG_IGN;
     let set_flag = SET_FLAG.load(SeqCst);
     if is_ignored && set_flag != 0 {
         // C's system() ignores SIGINT while it waits.
@@ -263,7 +249,38 @@ pub(crate) fn strike() {
         let set_flag: Deliver = unsafe { std::mem::transmute(set_flag) };
         set_flag();
     }
-    sys::signal_thread(main as libc::pthread_t, libc::SIGINT);
+    if !handler_is_whole() && current().sa_sigaction == own_handler() {
+        set_handler();
+    }
+    STRUCK.store(true, SeqCst);
+    // One signal and not two: while R waits, a handler of its own takes each for an interrupt. The group's reaches the main
+    // thread too, by way of the handler if another thread gets it.
+    let pid = std::process::id() as libc::pid_t;
+    if sys::process_group() == pid && sys::has_children() {
+        sys::signal_process(-pid, libc::SIGINT);
+    } else {
+        sys::signal_thread(main as libc::pthread_t, libc::SIGINT);
+    }
+}
+
+/// What SIGINT does at this moment.
+fn current() -> libc::sigaction {
+    // SAFETY: sigaction fills a zeroed structure, which is a valid one.
+    unsafe {
+        let mut current: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGINT, std::ptr::null(), &mut current);
+        current
+    }
+}
+
+fn own_handler() -> usize {
+    on_sigint as *const () as usize
+}
+
+/// Our handler is there, and is told who sends signals.
+fn handler_is_whole() -> bool {
+    let current = current();
+    current.sa_sigaction == own_handler() && current.sa_flags & libc::SA_SIGINFO != 0
 }
 
 fn sigint() -> libc::sigset_t {
@@ -276,19 +293,32 @@ fn sigint() -> libc::sigset_t {
     }
 }
 
+thread_local! {
+    /// The calling thread's mask with SIGINT open, noted when it was last blocked; none while it is open. Only user code
+    /// changes the mask besides this module, and it runs with SIGINT open.
+    static BLOCKED: Cell<Option<libc::sigset_t>> = const { Cell::new(None) };
+}
+
 /// Lets SIGINT through to the calling thread: user code is about to run.
 pub fn allow() {
+    BLOCKED.set(None);
     // SAFETY: the set lives across the call.
     unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &sigint(), std::ptr::null_mut()) };
 }
 
 /// Blocks SIGINT in the calling thread: it stays pending. Tells whether it was open before.
 pub fn forbid() -> bool {
-    // SAFETY: both sets live across the call.
+    if BLOCKED.get().is_some() {
+        return false;
+    }
+    // SAFETY: both sets live across the calls.
     unsafe {
-        let mut old: libc::sigset_t = std::mem::zeroed();
-        libc::pthread_sigmask(libc::SIG_BLOCK, &sigint(), &mut old);
-        libc::sigismember(&old, libc::SIGINT) == 0
+        let mut mask: libc::sigset_t = std::mem::zeroed();
+        libc::pthread_sigmask(libc::SIG_BLOCK, &sigint(), &mut mask);
+        let was_open = libc::sigismember(&mask, libc::SIGINT) == 0;
+        libc::sigdelset(&mut mask, libc::SIGINT);
+        BLOCKED.set(Some(mask));
+        was_open
     }
 }
 
@@ -332,12 +362,15 @@ pub(crate) fn drop_pending() {
 
 /// The calling thread's mask with SIGINT open, for a wait.
 pub(crate) fn open_mask() -> libc::sigset_t {
-    // SAFETY: pthread_sigmask fills the set.
-    unsafe {
-        let mut mask: libc::sigset_t = std::mem::zeroed();
-        libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut mask);
-        libc::sigdelset(&mut mask, libc::SIGINT);
-        mask
+    match BLOCKED.get() {
+        Some(mask) => mask,
+        // SAFETY: pthread_sigmask fills the set.
+        None => unsafe {
+            let mut mask: libc::sigset_t = std::mem::zeroed();
+            libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut mask);
+            libc::sigdelset(&mut mask, libc::SIGINT);
+            mask
+        },
     }
 }
 

@@ -412,6 +412,15 @@ pub fn signal_process(pid: libc::pid_t, signal: libc::c_int) -> bool {
     unsafe { libc::kill(pid, signal) == 0 }
 }
 
+/// Whether this process has children, ended ones that nobody has waited for included.
+pub fn has_children() -> bool {
+    // SAFETY: waitid fills the structure and, by WNOWAIT, takes nothing from whoever waits for the child.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        libc::waitid(libc::P_ALL, 0, &mut info, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT) == 0
+    }
+}
+
 /// The process group of this process.
 pub fn process_group() -> libc::pid_t {
     // SAFETY: getpgrp cannot fail.

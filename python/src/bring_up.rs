@@ -167,7 +167,7 @@ fn take_over(py: Python<'_>) -> PyResult<()> {
     let executable = sys.getattr("executable")?;
     sys.setattr("argv", [""])?;
     let typed = config().and_then(|config| config.python.as_ref()).map(|python| python.executable.clone());
-    sys.setattr("orig_argv", [typed.unwrap_or_default()])?;
+    sys.setattr("orig_argv", [typed.unwrap_or_default().into_os_string()])?;
     sys.setattr("ps1", ">>> ")?;
     sys.setattr("ps2", "... ")?;
     interrupt::install_before_current(set_flag);

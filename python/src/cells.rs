@@ -153,6 +153,7 @@ fn run_cell(py: Python<'_>, cell: &Cell) -> Ended {
         Ok(()) => Ended::Ok,
         Err(error) => {
             keeps_source = true;
+            let _ = errors::add_source_line(py, &error, &file, &source);
             // Printing an error runs user code too, and can be interrupted.
             interrupt::allow();
             failed(py, error)

@@ -3,7 +3,7 @@
 use crate::cells::sys;
 use crate::library::FILE_PREFIX;
 use crate::output::{self, InRole};
-use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
+use pyo3::exceptions::{PyKeyboardInterrupt, PySyntaxError, PySystemExit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTraceback;
@@ -62,6 +62,22 @@ fn print_text(py: Python<'_>, text: &str) {
     if written.is_err() {
         // A broken stderr of the user's: the session's own will do.
         let _ = output::put_text(py, Stream::Stderr, text);
+    }
+}
+
+/// Gives a syntax error of a cell the line that it speaks of, where the compiler had only the tree left to look at.
+pub(crate) fn add_source_line(py: Python<'_>, error: &PyErr, file: &str, source: &str) -> PyResult<()> {
+    let value = error.value(py);
+    if !error.is_instance_of::<PySyntaxError>(py)
+        || !value.getattr("text")?.is_none()
+        || value.getattr("filename")?.extract::<String>()? != file
+    {
+        return Ok(());
+    }
+    let number: usize = value.getattr("lineno")?.extract()?;
+    match number.checked_sub(1).and_then(|at| source.lines().nth(at)) {
+        Some(line) => value.setattr("text", format!("{line}\n")),
+        None => Ok(()),
     }
 }
 

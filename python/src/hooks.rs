@@ -1,7 +1,7 @@
 //! Small hooks into CPython: modules that are looked after when they are imported, and functions that the session must see.
 
 use crate::bring_up::set_flag;
-use crate::{input, library, session, sources};
+use crate::{fork, input, library, session, sources};
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
@@ -21,6 +21,7 @@ pub(crate) fn install(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()>
     }
     hook_threads(py, &modules)?;
     hook_signal(py)?;
+    fork::hook(py)?;
     hook_exit(py)
 }
 
@@ -81,15 +82,15 @@ struct Loader {
 #[pymethods]
 impl Loader {
     fn create_module<'py>(&self, spec: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let loader = self.loader.bind(spec.py());
-        spec.setattr("loader", loader)?;
-        loader.call_method1("create_module", (spec,))
+        self.loader.bind(spec.py()).call_method1("create_module", (spec,))
     }
 
     fn exec_module(&self, module: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = module.py();
         let loader = self.loader.bind(py);
+        // From here on the module is as if its own loader had been asked.
         module.setattr("__loader__", loader)?;
+        module.getattr("__spec__")?.setattr("loader", loader)?;
         loader.call_method1("exec_module", (module,))?;
         look_after(py, &self.name, module).map_err(|error| PyImportError::new_err(format!("{}: {error}", self.name)))
     }
@@ -198,15 +199,20 @@ fn hook_signal(py: Python<'_>) -> PyResult<()> {
     module.setattr("signal", hooked)
 }
 
-/// `os._exit` ends the process at once; what was printed before is not to be lost with it.
+/// These end or replace the process at once; what was printed before is not to be lost with it.
 fn hook_exit(py: Python<'_>) -> PyResult<()> {
     let posix = py.import("posix")?;
-    let original = posix.getattr("_exit")?.unbind();
-    let hooked = closure(py, c"_exit", move |args, kwargs| {
-        let py = args.py();
-        crate::output::flush_session(py)?;
-        Ok(original.bind(py).call(args, kwargs)?.unbind())
-    })?;
-    posix.setattr("_exit", &hooked)?;
-    py.import("os")?.setattr("_exit", &hooked)
+    let os = py.import("os")?;
+    for name in [c"_exit", c"execv", c"execve"] {
+        let text = name.to_str().unwrap_or_default();
+        let original = posix.getattr(text)?.unbind();
+        let hooked = closure(py, name, move |args, kwargs| {
+            let py = args.py();
+            crate::output::flush_session(py)?;
+            Ok(original.bind(py).call(args, kwargs)?.unbind())
+        })?;
+        posix.setattr(text, &hooked)?;
+        os.setattr(text, &hooked)?;
+    }
+    Ok(())
 }

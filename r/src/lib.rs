@@ -1,0 +1,113 @@
+//! The R engine of `worker`: hosts R in this process and drives it through R's own read-eval-print loop.
+//!
+//! The launcher loads libR and then this library, and calls [`worker_engine_main`] on the main thread. R calls back for
+//! each line that it wants (`console.rs`); cells are fed to it expression by expression (`feed.rs`).
+
+#![expect(unsafe_code, reason = "the entry point, and bringing up R")]
+
+mod bootstrap;
+mod console;
+mod console_ffi;
+mod events;
+mod failure;
+mod feed;
+mod main_cell;
+mod plots;
+mod quit;
+mod rapi;
+mod reads;
+mod requests;
+mod result;
+
+use libc::{c_char, c_int};
+use std::ffi::CString;
+use worker::config::Config;
+use worker::engine::Engine;
+use worker::interrupt;
+use worker::protocol::{CORE_REQUESTS, Capabilities};
+
+/// The engine's entry point: opens the session that `config_json` describes, runs it, and gives the process's exit status.
+///
+/// # Safety
+/// `config_json` points to `len` bytes; this is the process's main thread, and libR is loaded.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn worker_engine_main(config_json: *const u8, len: usize) -> i32 {
+    // SAFETY: the caller's promise.
+    let json = unsafe { std::slice::from_raw_parts(config_json, len) };
+    let opened = worker::parse_config(json)
+        .map_err(|error| error.to_string())
+        .and_then(|config| open(&config).map(|engine| (config, engine)));
+    let (config, engine) = match opened {
+        Ok(opened) => opened,
+        Err(message) => return complain(&message),
+    };
+    // SAFETY: this is the main thread, and R has not been started.
+    unsafe {
+        start(&config, engine);
+        drop(config);
+        // From here on R drives: it comes back only by the console's callbacks and ends the process itself.
+        console_ffi::run_Rmainloop();
+    }
+    0
+}
+
+/// Nobody can be told but whoever looks at the first stderr.
+fn complain(message: &str) -> i32 {
+    eprintln!("worker: the R engine cannot start: {message}");
+    1
+}
+
+fn open(config: &Config) -> Result<Engine, String> {
+    let mut requests = CORE_REQUESTS.to_vec();
+    requests.extend(requests::METHODS);
+    let capabilities = Capabilities {
+        images: true,
+        requests,
+        limits: config.limits.clone(),
+        ..Capabilities::default()
+    };
+    Engine::open(config, capabilities).map_err(|error| error.to_string())
+}
+
+/// Brings R up to its first prompt. Site and user profiles run here.
+unsafe fn start(config: &Config, engine: Engine) {
+    let extra = config.r.iter().flat_map(|r| &r.args).map(String::as_str);
+    let arguments = [
+        "R",
+        "--no-save",
+        "--no-restore",
+        "--quiet",
+        "--interactive",
+        "--no-readline",
+    ]
+    .into_iter()
+    .chain(extra);
+    // R keeps these pointers.
+    let mut arguments: Vec<*mut c_char> = arguments
+        .filter_map(|argument| CString::new(argument).ok())
+        .map(CString::into_raw)
+        .collect();
+    let count = c_int::try_from(arguments.len()).unwrap_or(c_int::MAX);
+    let plot = config.plot;
+    // SAFETY: R's own order of initialisation; the argument vector outlives the process.
+    unsafe {
+        console_ffi::R_SignalHandlers = 0;
+        console_ffi::Rf_initialize_R(
+            count,
+            Vec::leak(std::mem::take(&mut arguments)).as_mut_ptr(),
+        );
+        console::install(engine, plot);
+        result::prepare();
+        interrupt::install(set_pending, set_pending);
+        interrupt::allow();
+        console_ffi::setup_Rmainloop();
+        interrupt::forbid();
+    }
+    console::note_top();
+}
+
+/// Tells R of an interrupt.
+extern "C" fn set_pending() {
+    // SAFETY: R's own flag, made to be set by a signal handler.
+    unsafe { libR_sys::R_interrupts_pending = 1 };
+}

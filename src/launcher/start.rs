@@ -9,6 +9,7 @@ use super::search::Search;
 use super::{environment, exec, host, sys};
 use crate::config::{Config, Dialect, Lang, PythonConfig, RConfig};
 use crate::tree;
+use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -118,20 +119,15 @@ pub fn serve(wish: &Wish, beginning: &Beginning) -> ExitCode {
         Err(error) => return super::refuse(error),
     };
     let mut temporary = None;
-    match start(wish, beginning, &mut link, &mut temporary) {
-        Ok(status) => {
-            // The engine has taken over the descriptors, and closed them when it liked.
-            std::mem::forget(link);
-            ExitCode::from((status & 0xff) as u8)
-        }
-        Err(error) => {
-            if let Some(folder) = temporary {
-                let _ = std::fs::remove_dir_all(folder);
-            }
-            link.say_failure(&error.to_string());
-            ExitCode::FAILURE
-        }
+    let error = match start(wish, beginning, &mut link, &mut temporary) {
+        Ok(never) => match never {},
+        Err(error) => error,
+    };
+    if let Some(folder) = temporary {
+        let _ = std::fs::remove_dir_all(folder);
     }
+    link.say_failure(&error.to_string());
+    ExitCode::FAILURE
 }
 
 fn start(
@@ -139,7 +135,7 @@ fn start(
     beginning: &Beginning,
     link: &mut Link,
     temporary: &mut Option<PathBuf>,
-) -> Result<i32, StartError> {
+) -> Result<Infallible, StartError> {
     let engine = Engine::of(wish.lang).ok_or(StartError::NoEngine(wish.lang.name()))?;
     if let Some(folder) = wish.cwd.as_ref().filter(|_| !beginning.is_prepared) {
         std::env::set_current_dir(folder).map_err(|error| StartError::Folder { folder: folder.clone(), error })?;
@@ -252,7 +248,10 @@ fn make_temporary_folder() -> Result<PathBuf, StartError> {
 }
 
 /// Loads the engine from the shared file, or from memory where that cannot be mapped, and calls it.
-fn call(engine: Engine, config: &Config) -> Result<i32, StartError> {
+///
+/// The process ends with it, and so does a child that user code forks: what the launcher owns belongs to the engine by
+/// then and must not be given back twice.
+fn call(engine: Engine, config: &Config) -> Result<Infallible, StartError> {
     let json = serde_json::to_vec(config).map_err(io::Error::from)?;
     let EngineFile { path, memory } = engine.file()?;
     let loaded = match host::load_engine(&path) {
@@ -260,5 +259,5 @@ fn call(engine: Engine, config: &Config) -> Result<i32, StartError> {
         loaded => loaded,
     };
     drop(memory);
-    Ok(loaded.map_err(StartError::Engine)?.call(&json))
+    std::process::exit(loaded.map_err(StartError::Engine)?.call(&json) & 0xff)
 }

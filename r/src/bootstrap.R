@@ -1,0 +1,55 @@
+# Evaluated once, when R is up, to a function that makes the environment of the worker's own functions. Its parent is base's,
+# so that nothing of the user's can get in between, and nothing of it is found from the user's environment.
+function(record, adopt, next_file, plot) {
+    condition <- NULL
+    width <- plot[[1L]]
+    height <- plot[[2L]]
+    dpi <- plot[[3L]]
+
+    # The class, the message and the calls of the error that `condition` holds, outermost call first.
+    describe <- function() {
+        message <- tryCatch(paste(conditionMessage(condition), collapse = "\n"), error = function(e) "")
+        list(class(condition)[[1L]], message, calls())
+    }
+
+    # At most 100 of them: the outer and the inner half of a runaway recursion.
+    calls <- function() {
+        found <- rev(as.list(get0(".Traceback", baseenv(), inherits = FALSE)))
+        text <- function(call)
+            paste(if (is.character(call)) call else deparse(call, nlines = 4L), collapse = "\n")
+        if (length(found) <= 100L) return(vapply(found, text, ""))
+        c(vapply(utils::head(found, 50L), text, ""), sprintf("... %d calls ...", length(found) - 100L),
+          vapply(utils::tail(found, 50L), text, ""))
+    }
+
+    # What draws when nothing is open to draw on.
+    device <- function(width = NULL, height = NULL, pointsize = 12, bg = "white", ...) {
+        if (is.null(width)) width <- get("width", envir = own)
+        if (is.null(height)) height <- get("height", envir = own)
+        grDevices::png(.Call(next_file), width = width, height = height, units = "in", res = dpi,
+                       pointsize = pointsize, bg = bg, type = "cairo")
+        .Call(adopt)
+        invisible()
+    }
+
+    # A second device of the same kind, to draw a copy on.
+    copy <- function(file, width, height, pointsize)
+        grDevices::png(file, width = width, height = height, units = "px", res = dpi,
+                       pointsize = pointsize, type = "cairo")
+
+    # Error handlers of the user's that lie below every call, as `globalCallingHandlers()` keeps them, come before ours.
+    handle <- function() {
+        users <- environment(globalCallingHandlers)$gh
+        .Internal(.addGlobHands(c(names(users), "error"), c(users, function(c) .Call(record, c)), .GlobalEnv, NULL, TRUE))
+    }
+
+    own <- environment()
+    version <- paste(R.version$major, R.version$minor, sep = ".")
+    if (capabilities("cairo")) {
+        default <- getOption("device")
+        if (is.null(default) || identical(default, grDevices::pdf) || identical(default, grDevices::X11) ||
+            (is.character(default) && !nzchar(Sys.getenv("R_INTERACTIVE_DEVICE")) && default[[1L]] %in% c("pdf", "X11")))
+            options(device = device)
+    }
+    own
+}

@@ -1,0 +1,131 @@
+//! The worker's own functions in R: made once when R is up, kept where the user's code cannot reach them.
+
+#![expect(unsafe_code, reason = "calls into R's C interface")]
+
+use crate::console_ffi as ffi;
+use crate::main_cell::MainCell;
+use crate::{failure, plots, rapi};
+use libR_sys::SEXP;
+use std::ffi::CStr;
+use std::ptr::null_mut;
+use worker::config::PlotSize;
+use worker::protocol::{ErrorInfo, RuntimeInfo};
+
+/// The environment that `bootstrap.R` makes, or null before that.
+static OWN: MainCell<SEXP> = MainCell::new(null_mut());
+
+/// Makes the environment and puts the error handler in its place. At R's top level; may jump.
+pub(crate) fn run(plot: PlotSize) {
+    // SAFETY: every value is protected until it is used; nothing here has a destructor.
+    unsafe {
+        let maker = libR_sys::Rf_protect(evaluate(
+            c"bootstrap",
+            include_bytes!("bootstrap.R"),
+            libR_sys::R_BaseEnv,
+        ));
+        let record = libR_sys::Rf_protect(native(failure::record as *const ()));
+        let adopt = libR_sys::Rf_protect(native(plots::adopt as *const ()));
+        let next_file = libR_sys::Rf_protect(native(plots::next_file as *const ()));
+        let size = libR_sys::Rf_protect(libR_sys::Rf_allocVector(libR_sys::SEXPTYPE::VECSXP, 3));
+        for (index, number) in [plot.width, plot.height, plot.dpi].into_iter().enumerate() {
+            libR_sys::SET_VECTOR_ELT(size, index as isize, libR_sys::Rf_ScalarReal(number));
+        }
+        let call = libR_sys::Rf_protect(libR_sys::Rf_lang5(maker, record, adopt, next_file, size));
+        let own = ffi::Rf_eval(call, libR_sys::R_BaseEnv);
+        libR_sys::R_PreserveObject(own);
+        OWN.set(own);
+        let handle = libR_sys::Rf_protect(libR_sys::Rf_lang1(rapi::symbol(c"handle")));
+        ffi::Rf_eval(handle, own);
+        libR_sys::Rf_unprotect(7);
+    }
+}
+
+/// Evaluates R code of ours in `env` and gives the value of its last expression. May jump.
+pub(crate) fn evaluate(_name: &CStr, code: &'static [u8], env: SEXP) -> SEXP {
+    // SAFETY: the code is ASCII without a NUL; values are protected until the last use.
+    unsafe {
+        let text = libR_sys::Rf_protect(rapi::string(std::str::from_utf8_unchecked(code)));
+        let mut status = libR_sys::ParseStatus::PARSE_NULL;
+        let expressions =
+            libR_sys::Rf_protect(ffi::R_ParseVector(text, -1, &mut status, rapi::nil()));
+        let mut value = rapi::nil();
+        if status == libR_sys::ParseStatus::PARSE_OK {
+            for index in 0..libR_sys::Rf_xlength(expressions) {
+                value = ffi::Rf_eval(libR_sys::VECTOR_ELT(expressions, index), env);
+            }
+        }
+        libR_sys::Rf_unprotect(2);
+        value
+    }
+}
+
+/// A function of ours as `.Call` takes it.
+unsafe fn native(function: *const ()) -> SEXP {
+    // SAFETY: R calls it with as many values as the R code of ours passes.
+    unsafe {
+        let function = std::mem::transmute::<*const (), libR_sys::DL_FUNC>(function);
+        libR_sys::R_MakeExternalPtrFn(function, rapi::symbol(c"native symbol"), rapi::nil())
+    }
+}
+
+/// The worker's environment in R; null before R is up.
+pub(crate) fn own() -> SEXP {
+    OWN.get()
+}
+
+/// Evaluates a call of a function of ours without arguments; none when it failed.
+fn call(name: &CStr) -> Option<SEXP> {
+    if own().is_null() {
+        return None;
+    }
+    // SAFETY: the call is protected while it is evaluated.
+    rapi::at_top_level(|| unsafe {
+        let call = libR_sys::Rf_protect(libR_sys::Rf_lang1(rapi::symbol(name)));
+        let value = ffi::Rf_eval(call, own());
+        libR_sys::Rf_unprotect(1);
+        value
+    })
+}
+
+/// Keeps an error for [`describe_condition`].
+pub(crate) fn keep_condition(condition: SEXP) {
+    // SAFETY: the environment is R's own and preserved; this only changes an existing binding.
+    unsafe { libR_sys::Rf_defineVar(rapi::symbol(c"condition"), condition, own()) };
+}
+
+/// The kept error in words, and forgets it. User code may run (methods of `conditionMessage`).
+pub(crate) fn describe_condition() -> Option<ErrorInfo> {
+    let described = call(c"describe")?;
+    // SAFETY: `described` is a list of three as `bootstrap.R` makes it; nothing allocates in R while it is read.
+    let info = unsafe {
+        let part = |index| rapi::strings(libR_sys::VECTOR_ELT(described, index));
+        ErrorInfo {
+            name: part(0).concat(),
+            message: part(1).concat(),
+            traceback: part(2),
+        }
+    };
+    keep_condition(rapi::nil());
+    Some(info)
+}
+
+/// The calls of the last error, outermost first.
+pub(crate) fn calls() -> Vec<String> {
+    call(c"calls").map(rapi::strings).unwrap_or_default()
+}
+
+/// What R this is.
+pub(crate) fn runtime() -> RuntimeInfo {
+    // SAFETY: the binding is there since `run`.
+    let version =
+        unsafe { rapi::strings(libR_sys::Rf_findVarInFrame(own(), rapi::symbol(c"version"))) }
+            .concat();
+    let home = std::env::var("R_HOME").unwrap_or_default();
+    RuntimeInfo {
+        name: "R".to_owned(),
+        version,
+        executable: None,
+        home: Some(home.clone()),
+        prefix: home,
+    }
+}

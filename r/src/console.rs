@@ -1,0 +1,414 @@
+//! R's console callbacks: where R asks for its next line, and where it prints.
+//!
+//! R calls these from deep inside itself, and some of what they do leaves by a jump. So each callback is a loop over steps:
+//! ordinary code decides on a [`Step`] and returns, and the callback, which owns nothing, takes it.
+
+#![expect(
+    unsafe_code,
+    reason = "callbacks that R calls, and R's global variables"
+)]
+
+use crate::console_ffi as ffi;
+use crate::feed::{self, FEED, Parsed};
+use crate::main_cell::MainCell;
+use crate::quit::{self, Wish};
+use crate::{bootstrap, events, failure, plots, rapi, reads, requests, result};
+use libc::{c_char, c_int, c_uchar};
+use std::ffi::CStr;
+use worker::config::PlotSize;
+use worker::engine::{Engine, Turn};
+use worker::protocol::{ErrorInfo, Outcome, Role, SessionEnd, Stream};
+use worker::{child, interrupt};
+
+/// The session, once it is open.
+static ENGINE: MainCell<Option<Engine>> = MainCell::new(None);
+static PHASE: MainCell<Phase> = MainCell::new(Phase::Starting);
+/// R's innermost context while its own prompt asks.
+static TOP: MainCell<*mut libc::c_void> = MainCell::new(std::ptr::null_mut());
+static PLOT: MainCell<PlotSize> = MainCell::new(PlotSize {
+    width: 7.0,
+    height: 5.0,
+    dpi: 96.0,
+});
+/// R has evaluated what it was fed.
+static EVALUATED: MainCell<bool> = MainCell::new(false);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// R comes up; profiles run.
+    Starting,
+    /// Between cells.
+    Idle,
+    /// In a cell.
+    Running,
+}
+
+/// What a callback does next, in a frame without destructors.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step {
+    /// Give R what is in its buffer; 0 is the end of file.
+    Return(c_int),
+    /// Make the worker's functions and say that R is up.
+    Bootstrap,
+    /// Parse the cell that is loaded.
+    Parse,
+    /// Raise the parser's error.
+    ParseError,
+    /// Raise the interrupt that is pending; if that comes back, give R what is in its buffer.
+    InterruptFirst,
+    /// Raise the interrupt; if that comes back, ask again.
+    Interrupt,
+    /// Leave everything that is active, browsers included.
+    ToTop,
+    /// Finalise R and end the process.
+    End(Wish),
+}
+
+/// The session. It is open before any callback can run.
+pub(crate) fn engine() -> Engine {
+    ENGINE
+        .with(|engine| engine.clone())
+        .expect("the session is opened before R is")
+}
+
+/// Puts the callbacks in R's place. After `Rf_initialize_R`, which puts its own there.
+pub(crate) fn install(engine: Engine, plot: PlotSize) {
+    ENGINE.with(|place| *place = Some(engine));
+    PLOT.set(plot);
+    // SAFETY: R reads these when it runs, which it does not yet.
+    unsafe {
+        ffi::R_Outputfile = std::ptr::null_mut();
+        ffi::R_Consolefile = std::ptr::null_mut();
+        ffi::ptr_R_ReadConsole = Some(read_console);
+        ffi::ptr_R_WriteConsole = None;
+        ffi::ptr_R_WriteConsoleEx = Some(write_console);
+        ffi::ptr_R_ResetConsole = Some(reset_console);
+        ffi::ptr_R_ClearerrConsole = Some(nothing);
+        ffi::ptr_R_FlushConsole = Some(flush_console);
+        ffi::ptr_R_Busy = Some(busy);
+        ffi::ptr_R_ShowMessage = Some(show_message);
+        ffi::ptr_R_CleanUp = Some(quit::clean_up);
+    }
+}
+
+/// R is set up: from now on its own prompt is where cells come from.
+pub(crate) fn note_top() {
+    // SAFETY: R's variable; at this moment no call is active.
+    TOP.set(unsafe { ffi::R_GlobalContext });
+}
+
+/// The first `ready` has been said.
+pub(crate) fn is_started() -> bool {
+    PHASE.get() != Phase::Starting
+}
+
+/// `ptr_R_ReadConsole`.
+pub(crate) unsafe extern "C-unwind" fn read_console(
+    prompt: *const c_char,
+    buffer: *mut c_uchar,
+    size: c_int,
+    _add_to_history: c_int,
+) -> c_int {
+    let mut step = ask(prompt, buffer, size);
+    loop {
+        // SAFETY: nothing in this frame has a destructor, so each of these may jump.
+        step = unsafe {
+            match step {
+                Step::Return(count) => return count,
+                Step::Bootstrap => {
+                    bootstrap::run(PLOT.get());
+                    started();
+                    next_turn()
+                }
+                Step::Parse => match feed::parse() {
+                    Parsed::Whole => parsed(buffer, size),
+                    Parsed::Broken => Step::ParseError,
+                },
+                Step::ParseError => {
+                    interrupt::allow();
+                    ffi::parseError(rapi::nil(), 0)
+                }
+                Step::InterruptFirst => {
+                    ffi::Rf_onintr();
+                    Step::Return(1)
+                }
+                Step::Interrupt => {
+                    interrupt::allow();
+                    ffi::Rf_onintr();
+                    ask(prompt, buffer, size)
+                }
+                Step::ToTop => {
+                    interrupt::allow();
+                    ffi::Rf_jump_to_toplevel()
+                }
+                Step::End(wish) => quit::end(wish),
+            }
+        };
+    }
+}
+
+/// R asks: its own prompt for the next piece of a cell, or a reader for a line.
+fn ask(prompt: *const c_char, buffer: *mut c_uchar, size: c_int) -> Step {
+    if is_at_top() {
+        interrupt::forbid();
+        // SAFETY: R's buffer has at least one byte.
+        let has_jumped = unsafe { *buffer } == 0;
+        return match PHASE.get() {
+            Phase::Starting => Step::Bootstrap,
+            Phase::Idle => next_turn(),
+            Phase::Running => go_on(has_jumped, buffer, size),
+        };
+    }
+    // SAFETY: R passes a C string and a buffer of `size` bytes.
+    let (prompt, buffer) = unsafe {
+        (
+            CStr::from_ptr(prompt),
+            std::slice::from_raw_parts_mut(buffer, size.max(2) as usize),
+        )
+    };
+    reads::read(&prompt.to_string_lossy(), buffer)
+}
+
+/// No call is active: R's own prompt asks, or prints a value.
+fn is_at_top() -> bool {
+    // SAFETY: R's variable.
+    !TOP.get().is_null() && unsafe { ffi::R_GlobalContext } == TOP.get()
+}
+
+fn started() {
+    PHASE.set(Phase::Idle);
+    engine().started(&bootstrap::runtime());
+    forget_interrupt();
+}
+
+/// R has noted an interrupt and not acted on it.
+pub(crate) fn interrupt_is_pending() -> bool {
+    // SAFETY: R's flag, set by our handler in this thread or while SIGINT is ignored.
+    unsafe { libR_sys::R_interrupts_pending != 0 }
+}
+
+/// An interrupt that R has noted and not acted on was meant for what is over.
+fn forget_interrupt() {
+    // SAFETY: R's flag, set by our handler in this thread or while SIGINT is ignored.
+    unsafe { libR_sys::R_interrupts_pending = 0 };
+}
+
+/// An expression has ended, or a piece of it is taken.
+fn go_on(has_jumped: bool, buffer: *mut c_uchar, size: c_int) -> Step {
+    if has_jumped {
+        let (outcome, error) = verdict();
+        return finish(outcome, error.as_ref());
+    }
+    if FEED.with(|feed| feed.has_rest()) {
+        return fill(buffer, size);
+    }
+    if interrupt_is_pending() {
+        return Step::Interrupt;
+    }
+    if !EVALUATED.get() {
+        // What the parser took for a whole expression its prompt does not; a further line end would not help.
+        return Step::ParseError;
+    }
+    if FEED.with(feed::Feed::advance) {
+        return begin_expression(buffer, size);
+    }
+    finish(Outcome::Ok, None)
+}
+
+fn verdict() -> (Outcome, Option<ErrorInfo>) {
+    interrupt::allow();
+    let verdict = failure::verdict();
+    interrupt::forbid();
+    verdict
+}
+
+fn finish(outcome: Outcome, error: Option<&ErrorInfo>) -> Step {
+    if child::in_child() {
+        return Step::End(Wish::Runtime {
+            save: 0,
+            status: 0,
+            run_last: false,
+        });
+    }
+    plots::show_changes();
+    engine().finish_cell(outcome, error);
+    forget_interrupt();
+    reads::forget();
+    result::end();
+    PHASE.set(Phase::Idle);
+    next_turn()
+}
+
+/// Waits for the next cell and serves requests and R's event handlers meanwhile.
+fn next_turn() -> Step {
+    let engine = engine();
+    loop {
+        let mut sources = events::sources();
+        match engine.next(&mut sources.fds, sources.every) {
+            Turn::Cell(cell) => {
+                forget_interrupt();
+                failure::forget();
+                PHASE.set(Phase::Running);
+                FEED.with(|feed| feed.load(cell.code));
+                return Step::Parse;
+            }
+            Turn::Request(request) => {
+                requests::answer(&engine, &request);
+                forget_interrupt();
+            }
+            Turn::Signal => forget_interrupt(),
+            Turn::Poll => {
+                events::serve();
+                forget_interrupt();
+                plots::show_changes();
+            }
+            Turn::End => return Step::End(Wish::Supervisor),
+        }
+    }
+}
+
+/// The cell is parsed.
+fn parsed(buffer: *mut c_uchar, size: c_int) -> Step {
+    if FEED.with(feed::Feed::advance) {
+        return begin_expression(buffer, size);
+    }
+    finish(Outcome::Ok, None)
+}
+
+fn begin_expression(buffer: *mut c_uchar, size: c_int) -> Step {
+    failure::forget();
+    EVALUATED.set(false);
+    result::begin(FEED.with(|feed| feed.is_last()));
+    fill(buffer, size)
+}
+
+/// Hands over the next piece, unless an interrupt has come meanwhile.
+fn fill(buffer: *mut c_uchar, size: c_int) -> Step {
+    // SAFETY: R passes a buffer of `size` bytes.
+    let buffer = unsafe { std::slice::from_raw_parts_mut(buffer, size.max(8) as usize) };
+    FEED.with(|feed| feed.fill(buffer));
+    if child::in_child() {
+        return Step::Return(1);
+    }
+    interrupt::allow();
+    if interrupt_is_pending() {
+        Step::InterruptFirst
+    } else {
+        Step::Return(1)
+    }
+}
+
+/// `ptr_R_WriteConsoleEx`: `kind` is 0 for stdout and 1 for stderr.
+unsafe extern "C-unwind" fn write_console(text: *const c_char, length: c_int, kind: c_int) {
+    // SAFETY: R passes `length` bytes.
+    let bytes = unsafe {
+        std::slice::from_raw_parts(text.cast::<u8>(), usize::try_from(length).unwrap_or(0))
+    };
+    if !write(
+        bytes,
+        if kind == 0 {
+            Stream::Stdout
+        } else {
+            Stream::Stderr
+        },
+    ) {
+        interrupt::allow();
+        // SAFETY: nothing in this frame has a destructor.
+        unsafe { ffi::R_CheckUserInterrupt() };
+    }
+}
+
+/// Says what R prints; false when an interrupt came while the channel was full, and the rest is lost.
+fn write(bytes: &[u8], stream: Stream) -> bool {
+    if child::in_child() {
+        child::write_raw(stream, bytes);
+        return true;
+    }
+    if plots::has_new_page() && !failure::text_is_due() {
+        plots::show_new_pages();
+    }
+    let role = match stream {
+        Stream::Stdout => result::is_printed(is_at_top()).then_some(Role::Result),
+        Stream::Stderr => failure::role_of_stderr(bytes),
+    };
+    ENGINE.with(|engine| {
+        let Some(engine) = engine else { return true };
+        match std::str::from_utf8(bytes) {
+            Ok(text) => write_text(engine, stream, role, text),
+            Err(_) => held(|| engine.write_bytes(stream, role, bytes).is_ok()),
+        }
+    })
+}
+
+fn write_text(engine: &Engine, stream: Stream, role: Option<Role>, text: &str) -> bool {
+    let mut done = engine.offer(stream, role, text, false);
+    while done < text.len() {
+        if !held(|| engine.wait_for_room().is_ok()) {
+            return false;
+        }
+        done += engine.offer(stream, role, &text[done..], true);
+    }
+    true
+}
+
+/// Runs `wait` with SIGINT held, unless R has noted an interrupt already.
+fn held(wait: impl FnOnce() -> bool) -> bool {
+    let held = interrupt::hold();
+    // SAFETY: R's flags.
+    let is_pending = unsafe {
+        libR_sys::R_interrupts_pending != 0
+            && libR_sys::R_interrupts_suspended == libR_sys::Rboolean::FALSE
+    };
+    let is_done = !is_pending && wait();
+    drop(held);
+    is_done
+}
+
+unsafe extern "C-unwind" fn flush_console() {
+    // A flush that an interrupt ends is over; the interrupt acts where R looks for it next.
+    let _ = ENGINE.with(|engine| {
+        engine
+            .as_ref()
+            .map(|engine| held(|| engine.flush().is_ok()))
+    });
+}
+
+unsafe extern "C-unwind" fn busy(is_busy: c_int) {
+    if is_busy != 0 {
+        EVALUATED.set(true);
+    }
+}
+
+/// R leaves what it was at, after an error or an interrupt.
+unsafe extern "C-unwind" fn reset_console() {
+    failure::note_jump();
+}
+
+unsafe extern "C-unwind" fn nothing() {}
+
+unsafe extern "C-unwind" fn show_message(message: *const c_char) {
+    // SAFETY: R passes a C string.
+    let message = unsafe { CStr::from_ptr(message) }.to_string_lossy();
+    if !is_started() {
+        quit::give_reason(&message);
+    }
+    write(format!("{message}\n").as_bytes(), Stream::Stderr);
+}
+
+/// No cell is taken from now on; `by_runtime`: because the user's code wants it so.
+pub(crate) fn begin_exit(by_runtime: bool) {
+    if child::in_child() {
+        return;
+    }
+    let engine = engine();
+    if by_runtime {
+        engine.begin_exit();
+    } else {
+        engine.begin_finalizing();
+    }
+}
+
+/// Says `session_end` and gives the process's exit status.
+pub(crate) fn say_end(end: Option<SessionEnd>) -> c_int {
+    engine().end(end)
+}

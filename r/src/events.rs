@@ -1,0 +1,58 @@
+//! R's event handlers, served while the main thread waits: the help server, `later`, Tk and the like.
+
+#![expect(unsafe_code, reason = "walks R's list of input handlers")]
+
+use crate::console_ffi as ffi;
+use crate::rapi;
+use std::time::Duration;
+use worker::interrupt;
+
+/// What may end a wait besides the supervisor.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    /// Descriptors that something in R listens to.
+    pub fds: Vec<libc::pollfd>,
+    /// How often something in R wants to be asked.
+    pub every: Option<Duration>,
+}
+
+/// What R wants to be served at this moment.
+pub(crate) fn sources() -> Sources {
+    let mut fds = Vec::new();
+    // SAFETY: the list and both intervals belong to R and change only on this thread.
+    let every = unsafe {
+        let mut handler = ffi::R_InputHandlers;
+        while !handler.is_null() {
+            let this = &*handler;
+            if this.activity != ffi::StdinActivity && this.fileDescriptor > 0 {
+                fds.push(libc::pollfd {
+                    fd: this.fileDescriptor,
+                    events: libc::POLLIN,
+                    revents: 0,
+                });
+            }
+            handler = this.next;
+        }
+        [ffi::R_wait_usec, ffi::Rg_wait_usec]
+            .into_iter()
+            .filter(|&every| every > 0)
+            .min()
+    };
+    Sources {
+        fds,
+        every: every
+            .and_then(|every| u64::try_from(every).ok())
+            .map(Duration::from_micros),
+    }
+}
+
+/// Runs the handlers that have something to do. An error in one of them is printed and ends there.
+pub(crate) fn serve() {
+    interrupt::allow();
+    // SAFETY: R's own loop body; the mask that R_checkActivity gives is static.
+    rapi::at_top_level(|| unsafe {
+        let ready = ffi::R_checkActivity(0, 1);
+        ffi::R_runHandlers(ffi::R_InputHandlers, ready);
+    });
+    interrupt::forbid();
+}

@@ -1,0 +1,102 @@
+//! What is known of the error that ended an expression, for `ready.error`.
+//!
+//! A calling handler below all of the user's own (`bootstrap.R`) hands every error that nobody catches to [`record`]; the
+//! next thing that R prints on stderr is that error's text.
+
+#![expect(unsafe_code, reason = "called by R with R's values")]
+
+use crate::bootstrap;
+use crate::main_cell::MainCell;
+use crate::rapi;
+use libR_sys::SEXP;
+use worker::protocol::{ErrorInfo, Outcome, Role};
+
+#[derive(Debug)]
+struct Seen {
+    /// An error that nobody caught has been signalled since the expression began.
+    condition: bool,
+    /// Its text has not been printed yet.
+    text_is_due: bool,
+    /// The last text of an error that was printed.
+    text: Option<String>,
+    /// The lone line end of an interrupt was printed on stderr, and no error's text since.
+    bare_line_end: bool,
+    /// R has left what it was at.
+    has_jumped: bool,
+}
+
+impl Seen {
+    const NOTHING: Seen =
+        Seen { condition: false, text_is_due: false, text: None, bare_line_end: false, has_jumped: false };
+}
+
+static SEEN: MainCell<Seen> = MainCell::new(Seen::NOTHING);
+
+/// An expression begins.
+pub(crate) fn forget() {
+    SEEN.with(|seen| *seen = Seen::NOTHING);
+}
+
+/// R leaves what it was at.
+pub(crate) fn note_jump() {
+    SEEN.with(|seen| seen.has_jumped = true);
+}
+
+/// Whether an interrupt made R leave what it was at, since this was last asked.
+pub(crate) fn was_interrupted() -> bool {
+    SEEN.with(|seen| std::mem::replace(&mut seen.has_jumped, false) && seen.bare_line_end)
+}
+
+/// Called by the handler with the condition.
+pub(crate) unsafe extern "C-unwind" fn record(condition: SEXP) -> SEXP {
+    bootstrap::keep_condition(condition);
+    SEEN.with(|seen| {
+        seen.condition = true;
+        seen.text_is_due = true;
+    });
+    crate::plots::show_new_pages();
+    rapi::nil()
+}
+
+/// An error's text is about to be printed, and no code of the user's runs before that.
+pub(crate) fn text_is_due() -> bool {
+    SEEN.with(|seen| seen.text_is_due)
+}
+
+/// Looks at what is printed on stderr and tells what it is.
+pub(crate) fn role_of_stderr(text: &[u8]) -> Option<Role> {
+    SEEN.with(|seen| {
+        seen.bare_line_end |= text == b"\n";
+        // An error that no handler could be called for, such as an overflow of the C stack, is known by its text alone.
+        if !std::mem::replace(&mut seen.text_is_due, false) && !text.starts_with(b"Error") {
+            return None;
+        }
+        seen.bare_line_end = false;
+        seen.text = Some(String::from_utf8_lossy(text).into_owned());
+        Some(Role::Traceback)
+    })
+}
+
+/// How an expression that jumped to the top level ended.
+pub(crate) fn verdict() -> (Outcome, Option<ErrorInfo>) {
+    let (condition, text, bare_line_end) =
+        SEEN.with(|seen| (seen.condition, seen.text.take(), seen.bare_line_end));
+    if bare_line_end || (!condition && text.is_none()) {
+        return (Outcome::Interrupted, None);
+    }
+    let known = if condition {
+        bootstrap::describe_condition()
+    } else {
+        None
+    };
+    let error = known.unwrap_or_else(|| ErrorInfo {
+        name: "simpleError".to_owned(),
+        message: text
+            .unwrap_or_default()
+            .trim_start_matches("Error: ")
+            .trim_end()
+            .to_owned(),
+        traceback: bootstrap::calls(),
+    });
+    (Outcome::Error, Some(error))
+}

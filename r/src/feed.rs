@@ -1,0 +1,224 @@
+//! A cell on its way into R: parsed whole, then handed to R's own prompt one top-level expression at a time.
+//!
+//! R's prompt evaluates, prints and warns as only it can, so it gets source text. It is also what tells how an expression
+//! ended: the prompt's line buffer keeps our text while all goes well, and is empty after a jump to the top level.
+
+#![expect(unsafe_code, reason = "calls into R's parser")]
+
+use crate::console_ffi as ffi;
+use crate::main_cell::MainCell;
+use crate::rapi;
+use libR_sys::{ParseStatus, SEXP};
+use std::ops::Range;
+
+/// The cell that is being fed.
+pub(crate) static FEED: MainCell<Feed> = MainCell::new(Feed::new());
+
+/// Source, and where its top-level expressions are.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    code: String,
+    expressions: Vec<Range<usize>>,
+    /// Index of the expression after the current one.
+    next: usize,
+    /// What is left of the current one.
+    rest: Range<usize>,
+}
+
+impl Feed {
+    const fn new() -> Feed {
+        Feed {
+            code: String::new(),
+            expressions: Vec::new(),
+            next: 0,
+            rest: 0..0,
+        }
+    }
+
+    /// Takes a cell's source, not parsed yet.
+    pub(crate) fn load(&mut self, code: String) {
+        let code = if code.contains('\r') {
+            code.replace("\r\n", "\n")
+        } else {
+            code
+        };
+        *self = Feed {
+            code,
+            ..Feed::new()
+        };
+    }
+
+    /// The next expression becomes the current one; false when there is none.
+    pub(crate) fn advance(&mut self) -> bool {
+        let Some(expression) = self.expressions.get(self.next) else {
+            return false;
+        };
+        self.rest = expression.clone();
+        self.next += 1;
+        true
+    }
+
+    /// The current expression is the cell's last.
+    pub(crate) fn is_last(&self) -> bool {
+        self.next == self.expressions.len()
+    }
+
+    /// Some of the current expression is left.
+    pub(crate) fn has_rest(&self) -> bool {
+        !self.rest.is_empty()
+    }
+
+    /// Copies the next piece into R's line buffer, with a line end after the last one, and ends it with a NUL.
+    pub(crate) fn fill(&mut self, buffer: &mut [u8]) {
+        let room = buffer.len() - 2;
+        let text = &self.code.as_bytes()[self.rest.clone()];
+        let (size, is_whole) = if text.len() <= room {
+            (text.len(), true)
+        } else {
+            (piece(text, room), false)
+        };
+        buffer[..size].copy_from_slice(&text[..size]);
+        let mut end = size;
+        if is_whole {
+            buffer[end] = b'\n';
+            end += 1;
+        }
+        buffer[end] = 0;
+        self.rest.start += size;
+    }
+}
+
+/// How much of `text` to hand over when it does not fit: whole lines if there are any, and whole characters.
+fn piece(text: &[u8], room: usize) -> usize {
+    if let Some(at) = text[..room].iter().rposition(|&byte| byte == b'\n') {
+        return at + 1;
+    }
+    let mut size = room;
+    while size > 0 && text[size] & 0xc0 == 0x80 {
+        size -= 1;
+    }
+    size
+}
+
+/// What R's parser says of a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parsed {
+    /// It is whole; FEED knows its expressions.
+    Whole,
+    /// It is not, and R has noted why for `parseError`.
+    Broken,
+}
+
+/// Parses the loaded cell. Jumps when R's lexer raises an error; what is alive here then owns nothing.
+pub(crate) fn parse() -> Parsed {
+    let (pointer, length) = FEED.with(|feed| (feed.code.as_ptr(), feed.code.len()));
+    // SAFETY: the source stays where it is until the next cell is loaded.
+    let code =
+        unsafe { std::str::from_utf8_unchecked(std::slice::from_raw_parts(pointer, length)) };
+    // SAFETY: every value is protected until the last use; what jumps leaves nothing behind but protection, which R resets.
+    unsafe {
+        let text = libR_sys::Rf_protect(rapi::string(code));
+        // The parser notes positions only for a file, which to it is an environment.
+        let file = libR_sys::Rf_protect(libR_sys::R_NewEnv(libR_sys::R_EmptyEnv, 0, 0));
+        let mut status = ParseStatus::PARSE_NULL;
+        let expressions = libR_sys::Rf_protect(ffi::R_ParseVector(text, -1, &mut status, file));
+        let is_whole = status == ParseStatus::PARSE_OK;
+        if is_whole {
+            let positions = libR_sys::Rf_getAttrib(expressions, rapi::symbol(c"srcref"));
+            FEED.with(|feed| feed.expressions = ranges(code, positions));
+        }
+        libR_sys::Rf_unprotect(3);
+        if is_whole {
+            Parsed::Whole
+        } else {
+            Parsed::Broken
+        }
+    }
+}
+
+/// Tells whether `code` is whole, broken or not finished; none when the lexer raised an error. Nothing is printed then.
+pub(crate) fn judge(code: &str) -> ParseStatus {
+    // SAFETY: as in `parse`.
+    unsafe {
+        let text = libR_sys::Rf_protect(rapi::string(code));
+        let mut status = ParseStatus::PARSE_NULL;
+        ffi::R_ParseVector(text, -1, &mut status, rapi::nil());
+        libR_sys::Rf_unprotect(1);
+        status
+    }
+}
+
+/// Where the expressions are in the source, from the parser's positions: lists of first line, first byte, last line, last
+/// byte, two columns, and the lines again as the parser counts them in spite of `#line`.
+fn ranges(code: &str, positions: SEXP) -> Vec<Range<usize>> {
+    let mut lines = vec![0];
+    lines.extend(
+        code.bytes()
+            .enumerate()
+            .filter(|(_, byte)| *byte == b'\n')
+            .map(|(at, _)| at + 1),
+    );
+    let offset = |line: i32, byte: i32| {
+        let line = lines
+            .get(usize::try_from(line).unwrap_or(1).saturating_sub(1))
+            .copied()
+            .unwrap_or(code.len());
+        (line + usize::try_from(byte).unwrap_or(0)).min(code.len())
+    };
+    // SAFETY: the parser makes a list of integer vectors of at least eight elements; lengths are checked all the same.
+    unsafe {
+        if positions == rapi::nil() {
+            return Vec::new();
+        }
+        (0..libR_sys::Rf_xlength(positions))
+            .filter_map(|index| {
+                let position = libR_sys::VECTOR_ELT(positions, index);
+                if libR_sys::Rf_xlength(position) < 8 {
+                    return None;
+                }
+                let position = std::slice::from_raw_parts(libR_sys::INTEGER(position), 8);
+                Some(offset(position[6], position[1] - 1)..offset(position[7], position[3]))
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(code: &str, size: usize) -> Vec<String> {
+        let mut feed = Feed::new();
+        feed.load(code.to_owned());
+        feed.expressions = vec![0..feed.code.len()];
+        assert!(feed.advance() && feed.is_last());
+        let mut all = Vec::new();
+        while feed.has_rest() {
+            let mut buffer = vec![1u8; size];
+            feed.fill(&mut buffer);
+            let end = buffer
+                .iter()
+                .position(|&byte| byte == 0)
+                .expect("a piece ends with a NUL");
+            all.push(
+                String::from_utf8(buffer[..end].to_vec()).expect("a piece is whole characters"),
+            );
+        }
+        all
+    }
+
+    #[test]
+    fn a_short_expression_is_one_line() {
+        assert_eq!(pieces("x <- 1", 64), ["x <- 1\n"]);
+    }
+
+    #[test]
+    fn a_long_one_is_cut_at_line_ends() {
+        assert_eq!(pieces("{\na\nbb\nccc\n}", 9), ["{\na\nbb\n", "ccc\n}\n"]);
+    }
+
+    #[test]
+    fn a_long_line_is_cut_between_characters() {
+        assert_eq!(pieces("ääää", 7), ["ää", "ää\n"]);
+    }
+}

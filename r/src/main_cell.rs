@@ -1,0 +1,36 @@
+//! State that belongs to the main thread, where R and all its callbacks run.
+
+#![expect(unsafe_code, reason = "a static that one thread owns")]
+
+use std::cell::UnsafeCell;
+
+/// A static for the main thread alone.
+///
+/// There is no borrow flag to leave behind when R jumps out of a frame, and so one rule: what [`MainCell::with`] runs calls
+/// nothing of R's and no `with` of the same cell.
+pub(crate) struct MainCell<T>(UnsafeCell<T>);
+
+// SAFETY: every function of this crate that reaches a MainCell is called by R or by the entry point, on R's one thread.
+unsafe impl<T> Sync for MainCell<T> {}
+
+impl<T> MainCell<T> {
+    pub(crate) const fn new(value: T) -> MainCell<T> {
+        MainCell(UnsafeCell::new(value))
+    }
+
+    /// Runs `body`, which calls nothing of R's, on the value.
+    pub(crate) fn with<R>(&self, body: impl FnOnce(&mut T) -> R) -> R {
+        // SAFETY: one thread, and by the rule above no second `with` of this cell while this one lasts.
+        body(unsafe { &mut *self.0.get() })
+    }
+}
+
+impl<T: Copy> MainCell<T> {
+    pub(crate) fn get(&self) -> T {
+        self.with(|value| *value)
+    }
+
+    pub(crate) fn set(&self, value: T) {
+        self.with(|place| *place = value);
+    }
+}

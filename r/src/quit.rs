@@ -1,0 +1,176 @@
+//! The end of R: `.Last`, finalizers and the rest of what R's own front end does, then the session's end.
+
+#![expect(unsafe_code, reason = "calls R's finalisation")]
+
+use crate::console_ffi as ffi;
+use crate::main_cell::MainCell;
+use crate::{console, plots};
+use libc::c_int;
+use worker::interrupt;
+use worker::protocol::{EndReason, SessionEnd};
+
+/// How far the end has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It has not begun.
+    None,
+    /// `.Last` has been called.
+    LastCalled,
+    /// Nothing of the user's at top level runs any more.
+    Finalising,
+}
+
+static STAGE: MainCell<Stage> = MainCell::new(Stage::None);
+/// Why R gave up, as it put it.
+static GIVEN_UP: MainCell<Option<String>> = MainCell::new(None);
+
+const SA_SAVE: c_int = 4;
+const SA_SAVEASK: c_int = 5;
+const SA_SUICIDE: c_int = 6;
+
+/// R says why it cannot go on.
+pub(crate) fn give_reason(message: &str) {
+    GIVEN_UP.with(|reason| *reason = Some(message.to_owned()));
+}
+
+/// `ptr_R_CleanUp`: `quit()` and R's own fatal errors. Jumps when `.Last` raises an error: then R goes on, as at its prompt.
+pub(crate) unsafe extern "C-unwind" fn clean_up(save: c_int, status: c_int, run_last: c_int) {
+    // SAFETY: R calls this at a moment when it may end.
+    unsafe {
+        let save = if save == SA_SAVEASK {
+            ask_to_save()
+        } else {
+            save
+        };
+        end(Wish::Runtime {
+            save,
+            status,
+            run_last: run_last != 0,
+        })
+    }
+}
+
+/// Who wants the end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Wish {
+    /// R itself, by `quit()` or because it cannot go on.
+    Runtime {
+        /// What to do about the workspace.
+        save: c_int,
+        /// The exit status.
+        status: c_int,
+        /// Whether `.Last` is to run.
+        run_last: bool,
+    },
+    /// The supervisor.
+    Supervisor,
+}
+
+/// Finalises R and ends the process. May jump while `.Last` runs; nothing here has a destructor before that is over.
+pub(crate) unsafe fn end(wish: Wish) -> ! {
+    let (save, status, run_last) = match wish {
+        Wish::Runtime {
+            save,
+            status,
+            run_last,
+        } => (save, status, run_last),
+        Wish::Supervisor => (0, 0, true),
+    };
+    let is_fatal = save == SA_SUICIDE;
+    interrupt::allow();
+    // SAFETY: R's own order of finalisation.
+    unsafe {
+        // A `.Last` that failed when the supervisor wanted the end has had its turn.
+        let has_had_its_turn = matches!(wish, Wish::Supervisor) && STAGE.get() == Stage::LastCalled;
+        if run_last
+            && !is_fatal
+            && !has_had_its_turn
+            && STAGE.get() != Stage::Finalising
+            && console::is_started()
+        {
+            STAGE.set(Stage::LastCalled);
+            ffi::R_dot_Last();
+        }
+        if save == SA_SAVE {
+            ffi::R_SaveGlobalEnv();
+        }
+    }
+    let is_again = STAGE.get() == Stage::Finalising;
+    STAGE.set(Stage::Finalising);
+    console::begin_exit(matches!(wish, Wish::Runtime { .. }));
+    // SAFETY: as above. An error in a finalizer is R's business; what jumps from here comes back through the console.
+    unsafe {
+        if !is_again {
+            ffi::R_RunExitFinalizers();
+        }
+        ffi::Rf_CleanEd();
+        if !is_fatal {
+            ffi::Rf_KillAllDevices();
+        }
+        ffi::R_CleanTempDir();
+    }
+    interrupt::forbid();
+    plots::remove_files();
+    let code = console::say_end(reason(wish, status));
+    // SAFETY: R's own front end ends in exit() as well, so that libraries' exit handlers run.
+    unsafe {
+        libc::exit(if worker::child::in_child() {
+            status
+        } else {
+            code
+        })
+    }
+}
+
+/// What to say of the end; none when the supervisor wanted it.
+fn reason(wish: Wish, status: c_int) -> Option<SessionEnd> {
+    let Wish::Runtime { .. } = wish else {
+        return None;
+    };
+    let given_up = GIVEN_UP.with(Option::take);
+    if console::is_started() {
+        let end = SessionEnd {
+            exit_code: Some(i64::from(status)),
+            ..SessionEnd::new(EndReason::RuntimeExit)
+        };
+        return Some(SessionEnd {
+            message: given_up,
+            ..end
+        });
+    }
+    let message = match given_up {
+        Some(message) => format!("R did not start: {message}"),
+        None => format!(
+            "R ended with status {status} while it started: a profile (Rprofile.site, .Rprofile) called quit(); \
+             `R --no-init-file --no-site-file` tells which"
+        ),
+    };
+    Some(SessionEnd {
+        exit_code: Some(1),
+        ..SessionEnd::new(EndReason::StartupFailed).with_message(message)
+    })
+}
+
+/// `quit("ask")`: asks as R does. Jumps to the top level when the answer is to go on.
+unsafe fn ask_to_save() -> c_int {
+    loop {
+        let mut buffer = [0u8; 64];
+        // SAFETY: the console's own reader, with a buffer of the size that it is told.
+        let count = unsafe {
+            console::read_console(
+                c"Save workspace image? [y/n/c]: ".as_ptr(),
+                buffer.as_mut_ptr(),
+                64,
+                0,
+            )
+        };
+        match buffer[0] {
+            _ if count == 0 => return 3,
+            b'y' | b'Y' => return SA_SAVE,
+            b'n' | b'N' => return 3,
+            // SAFETY: nothing here has a destructor.
+            b'c' | b'C' => unsafe { ffi::Rf_jump_to_toplevel() },
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Small safe wrappers of R's C interface: evaluating what may fail, and carrying strings across.
+
+#![expect(unsafe_code, reason = "calls into R's C interface")]
+
+use crate::console_ffi as ffi;
+use libR_sys::{Rboolean, SEXP, cetype_t};
+use libc::c_void;
+use std::ffi::CStr;
+
+/// R's NULL.
+pub(crate) fn nil() -> SEXP {
+    // SAFETY: R sets this once, before anything of ours runs.
+    unsafe { libR_sys::R_NilValue }
+}
+
+/// A symbol of this name.
+pub(crate) fn symbol(name: &CStr) -> SEXP {
+    // SAFETY: the name is a C string; installing a short one fails only when memory is exhausted.
+    unsafe { libR_sys::Rf_install(name.as_ptr()) }
+}
+
+/// Runs `body` at a top level of its own: an R error or interrupt in it ends it, and gives none.
+///
+/// Its frame is jumped over then, so `body` holds nothing with a destructor while it calls R.
+pub(crate) fn at_top_level<T>(body: impl FnOnce() -> T) -> Option<T> {
+    struct Call<F, T> {
+        body: Option<F>,
+        result: Option<T>,
+    }
+    unsafe extern "C-unwind" fn run<F: FnOnce() -> T, T>(data: *mut c_void) {
+        // SAFETY: `data` is the Call of the frame below, which waits for this one.
+        let call = unsafe { &mut *data.cast::<Call<F, T>>() };
+        if let Some(body) = call.body.take() {
+            call.result = Some(body());
+        }
+    }
+    fn runner<F: FnOnce() -> T, T>(_: &Call<F, T>) -> unsafe extern "C-unwind" fn(*mut c_void) {
+        run::<F, T>
+    }
+    let mut call = Call {
+        body: Some(body),
+        result: None,
+    };
+    let run = runner(&call);
+    // SAFETY: `run` gets the Call that outlives it.
+    let is_done = unsafe { ffi::R_ToplevelExec(run, (&raw mut call).cast()) };
+    if is_done == Rboolean::TRUE {
+        call.result
+    } else {
+        None
+    }
+}
+
+/// A character vector of one UTF-8 string, protected by nobody. May jump when memory is exhausted or `text` holds a NUL.
+pub(crate) fn string(text: &str) -> SEXP {
+    // SAFETY: pointer and length are those of `text`; the result of the first call is protected by the second at once.
+    unsafe {
+        let length = i32::try_from(text.len()).unwrap_or(i32::MAX);
+        let chars = libR_sys::Rf_protect(libR_sys::Rf_mkCharLenCE(
+            text.as_ptr().cast(),
+            length,
+            cetype_t::CE_UTF8,
+        ));
+        let vector = libR_sys::Rf_ScalarString(chars);
+        libR_sys::Rf_unprotect(1);
+        vector
+    }
+}
+
+/// The strings of a character vector, as UTF-8; empty for anything else.
+pub(crate) fn strings(value: SEXP) -> Vec<String> {
+    // SAFETY: the type is checked before the elements are read; CHAR gives a C string that lives as long as `value`.
+    unsafe {
+        if libR_sys::Rf_isString(value) != Rboolean::TRUE {
+            return Vec::new();
+        }
+        let length = libR_sys::Rf_xlength(value);
+        (0..length)
+            .map(|index| {
+                let text = libR_sys::Rf_translateCharUTF8(libR_sys::STRING_ELT(value, index));
+                CStr::from_ptr(text).to_string_lossy().into_owned()
+            })
+            .collect()
+    }
+}

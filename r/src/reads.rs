@@ -1,0 +1,99 @@
+//! Reads of standard input by R code: `readline`, `scan`, `menu`, `browser` and everything else that asks at the console.
+
+use crate::console::{self, Step};
+use crate::main_cell::MainCell;
+use crate::{events, failure, plots, requests, result};
+use worker::reader::{Ask, Got};
+use worker::{Want, child, interrupt};
+
+#[derive(Debug)]
+struct Reads {
+    /// What of a long line did not fit into R's buffer.
+    rest: Vec<u8>,
+    /// How often the running cell has read the end of file.
+    ends: u32,
+}
+
+static READS: MainCell<Reads> = MainCell::new(Reads {
+    rest: Vec::new(),
+    ends: 0,
+});
+
+/// A reader that asks on at the end of file, as `recover()`'s menu does, would ask for ever: the next such read after so
+/// many is an interrupt.
+const ENDS_BEFORE_INTERRUPT: u32 = 1;
+
+/// A cell is over: nothing that it left reaches the next one.
+pub(crate) fn forget() {
+    READS.with(|reads| {
+        *reads = Reads {
+            rest: Vec::new(),
+            ends: 0,
+        }
+    });
+}
+
+/// Reads one line, or as much of it as fits.
+pub(crate) fn read(prompt: &str, buffer: &mut [u8]) -> Step {
+    if child::in_child() {
+        return Step::Return(0);
+    }
+    if READS.with(|reads| !reads.rest.is_empty()) {
+        return Step::Return(deliver(buffer));
+    }
+    if prompt.starts_with("Browse[") {
+        // R itself comes back to the browser after an interrupt; the interrupt was meant for the cell.
+        if failure::was_interrupted() {
+            return Step::ToTop;
+        }
+        result::spoil();
+    }
+    plots::show_changes();
+    let engine = console::engine();
+    let mut reader = engine.reader(Ask {
+        prompt,
+        hidden: false,
+        want: Want::Line,
+    });
+    loop {
+        let held = interrupt::hold();
+        if console::interrupt_is_pending() {
+            return Step::Interrupt;
+        }
+        let mut sources = events::sources();
+        let got = reader.wait(&mut sources.fds, sources.every);
+        drop(held);
+        match got {
+            Got::Data(data) if data.is_empty() => {
+                let ends = READS.with(|reads| {
+                    reads.ends += 1;
+                    reads.ends
+                });
+                return if ends > ENDS_BEFORE_INTERRUPT {
+                    Step::Interrupt
+                } else {
+                    Step::Return(0)
+                };
+            }
+            Got::Data(data) => {
+                READS.with(|reads| reads.rest = data);
+                return Step::Return(deliver(buffer));
+            }
+            Got::Signal if console::interrupt_is_pending() => return Step::Interrupt,
+            Got::Signal => {}
+            Got::Request(request) => requests::answer(&engine, &request),
+            Got::Poll => events::serve(),
+        }
+    }
+}
+
+/// Moves what fits into R's buffer, ended with a NUL.
+fn deliver(buffer: &mut [u8]) -> i32 {
+    READS.with(|reads| {
+        let count = reads.rest.len().min(buffer.len() - 1);
+        buffer[..count].copy_from_slice(&reads.rest[..count]);
+        buffer[count] = 0;
+        reads.rest.drain(..count);
+    });
+    1
+}

@@ -1,0 +1,547 @@
+//! A session under test: what it says is gathered by cell, and what nobody looked at fails the test.
+
+use crate::pythons::{self, CLEARED, Python};
+use serde_json::Value;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+use worker::client::*;
+use worker::protocol::{EndReason, Outcome, Role, Stream};
+
+/// How long a test may take; nothing that works takes near so long.
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// The binary under test.
+pub const WORKER: &str = env!("CARGO_BIN_EXE_worker");
+
+/// A session under test.
+pub struct Session {
+    pub worker: Worker,
+    pub hello: WorkerReady,
+    pub first: Ready,
+    what: String,
+    deadline: Instant,
+    log: Vec<String>,
+    /// Events that came before one that was asked for.
+    held: VecDeque<Event>,
+    gathered: BTreeMap<Option<String>, Gathered>,
+    cells: u32,
+    requests: u64,
+    ended: bool,
+}
+
+/// What one cell has said so far.
+#[derive(Debug, Default, Clone)]
+pub struct Gathered {
+    pub texts: Vec<OutputText>,
+    pub lines: Vec<InputLine>,
+}
+
+/// What one cell has said in all.
+#[derive(Debug, Clone)]
+pub struct Cell {
+    pub stdout: String,
+    pub stderr: String,
+    /// The part of stdout that has the role of a result.
+    pub result: String,
+    /// The part of stderr that has the role of a traceback.
+    pub traceback: String,
+    pub texts: Vec<OutputText>,
+    pub lines: Vec<InputLine>,
+    pub ready: Ready,
+}
+
+/// How a session ended, with what was printed since the last look.
+#[derive(Debug)]
+pub struct End {
+    pub ending: Ending,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// The launch of the binary under test in a clean environment.
+pub fn bare_launch(lang: &str) -> Launch {
+    let launch = Launch::new(lang).program(WORKER).keep_stderr();
+    CLEARED.iter().fold(launch, |launch, name| launch.without_env(*name))
+}
+
+/// The launch of the binary under test with this interpreter.
+pub fn launch_on(python: &Python) -> Launch {
+    bare_launch("python").arg("--python").arg(&python.path)
+}
+
+/// The launch of the binary under test with the default interpreter.
+pub fn launch() -> Launch {
+    launch_on(pythons::default())
+}
+
+impl Session {
+    /// A session of the default interpreter.
+    #[track_caller]
+    pub fn python() -> Self {
+        Session::start(launch())
+    }
+
+    /// A session of this interpreter.
+    #[track_caller]
+    pub fn on(python: &Python) -> Self {
+        let mut session = Session::start(launch_on(python));
+        session.what = format!("{} (3.{})", python.path.display(), python.minor);
+        session
+    }
+
+    /// A session that is ready for its first cell and has said nothing else so far.
+    #[track_caller]
+    pub fn start(launch: Launch) -> Self {
+        let shown = format!("{launch:?}");
+        match launch.start(LIMIT) {
+            Ok((worker, hello, first)) => Session::of(worker, hello, first, shown),
+            Err(error) => panic!("{error}\n{shown}"),
+        }
+    }
+
+    fn of(worker: Worker, hello: WorkerReady, first: Ready, what: String) -> Self {
+        Session {
+            worker,
+            hello,
+            first,
+            what,
+            deadline: Instant::now() + LIMIT,
+            log: Vec::new(),
+            held: VecDeque::new(),
+            gathered: BTreeMap::new(),
+            cells: 0,
+            requests: 0,
+            ended: false,
+        }
+    }
+
+    /// Allows more time, for tests that do a great deal.
+    pub fn patient(mut self, limit: Duration) -> Self {
+        self.deadline = Instant::now() + limit;
+        self
+    }
+
+    /// Runs one cell that asks nothing, to its end.
+    #[track_caller]
+    pub fn run(&mut self, code: &str) -> Cell {
+        let id = self.begin(code);
+        self.finish(&id)
+    }
+
+    /// Runs one cell that must succeed and print exactly this.
+    #[track_caller]
+    pub fn says(&mut self, code: &str, stdout: &str) -> Cell {
+        let cell = self.run(code).ok();
+        assert_eq!(cell.stdout, stdout, "stdout of {code:?}");
+        assert_eq!(cell.stderr, "", "stderr of {code:?}");
+        cell
+    }
+
+    /// Sends a cell under a fresh name, which it gives back.
+    #[track_caller]
+    pub fn begin(&mut self, code: &str) -> String {
+        self.cells += 1;
+        let id = format!("c{}", self.cells);
+        self.send(Batch::cell(code).id(&id));
+        id
+    }
+
+    #[track_caller]
+    pub fn send(&mut self, batch: Batch) {
+        self.worker.send(&batch).expect("the worker takes requests");
+    }
+
+    /// Sends a line as it is.
+    #[track_caller]
+    pub fn line(&mut self, line: impl AsRef<[u8]>) {
+        let mut bytes = line.as_ref().to_vec();
+        bytes.push(b'\n');
+        self.worker.sender().raw(&bytes).expect("the worker takes requests");
+    }
+
+    #[track_caller]
+    pub fn interrupt(&mut self) {
+        self.worker.interrupt().expect("the worker takes requests");
+    }
+
+    /// Everything of this cell, to its `ready`, which must be the next one.
+    #[track_caller]
+    pub fn finish(&mut self, id: &str) -> Cell {
+        self.finish_named(Some(id))
+    }
+
+    /// The same for a cell without a name.
+    #[track_caller]
+    pub fn finish_unnamed(&mut self) -> Cell {
+        self.finish_named(None)
+    }
+
+    #[track_caller]
+    fn finish_named(&mut self, id: Option<&str>) -> Cell {
+        match self.next() {
+            Event::Ready(ready) if ready.id.as_deref() == id && ready.outcome.is_some() => {
+                let gathered = self.take(id);
+                Cell::new(gathered, ready)
+            }
+            other => self.fail(&format!("wanted the end of {id:?}, got {other:?}")),
+        }
+    }
+
+    /// The end of a cell that was discarded.
+    #[track_caller]
+    pub fn discarded(&mut self, id: &str) {
+        let cell = self.finish(id);
+        assert_eq!(cell.ready.outcome, Some(Outcome::Discarded), "outcome of {id}");
+        assert_eq!(cell.stdout + &cell.stderr, "", "a discarded cell prints nothing");
+    }
+
+    /// A `ready` of no cell.
+    #[track_caller]
+    pub fn bare_ready(&mut self) {
+        match self.next() {
+            Event::Ready(Ready { id: None, outcome: None, .. }) => {}
+            other => self.fail(&format!("wanted a bare `ready`, got {other:?}")),
+        }
+    }
+
+    /// The next wait for input, which must have this prompt.
+    #[track_caller]
+    pub fn wait_for(&mut self, prompt: &str) -> InputWait {
+        match self.next() {
+            Event::InputWait(wait) if wait.prompt == prompt => wait,
+            other => self.fail(&format!("wanted a wait with prompt {prompt:?}, got {other:?}")),
+        }
+    }
+
+    /// Answers a wait with a line and sees it delivered.
+    #[track_caller]
+    pub fn answer(&mut self, wait: &InputWait, text: &str) {
+        self.send(Batch::stdin(text).reader(wait.reader));
+        self.delivered(wait, text);
+    }
+
+    /// Sees a line delivered to a reader.
+    #[track_caller]
+    pub fn delivered(&mut self, wait: &InputWait, text: &str) {
+        let line = self.line_event();
+        assert_eq!((line.reader, &line.prompt, &line.id), (wait.reader, &wait.prompt, &wait.id));
+        assert_eq!((line.hidden, line.text.as_deref()), (wait.hidden, (!wait.hidden).then_some(text)));
+    }
+
+    /// The next `input_line`, gathered ones first.
+    #[track_caller]
+    pub fn line_event(&mut self) -> InputLine {
+        loop {
+            let waiting = self.gathered.values_mut().find(|gathered| !gathered.lines.is_empty());
+            if let Some(gathered) = waiting {
+                return gathered.lines.remove(0);
+            }
+            match self.pull() {
+                Event::InputLine(line) => return line,
+                other => self.hold(other),
+            }
+        }
+    }
+
+    /// Waits until this cell has printed this (and maybe more), which stays gathered.
+    #[track_caller]
+    pub fn until_printed(&mut self, id: &str, text: &str) {
+        self.until_said(Some(id), text);
+    }
+
+    /// Waits until this was printed between cells, and takes what was.
+    #[track_caller]
+    pub fn between_cells(&mut self, text: &str) -> String {
+        self.until_said(None, text);
+        let all = self.take(None);
+        assert!(all.lines.is_empty(), "{:?}", all.lines);
+        text_of(&all.texts, |_| true)
+    }
+
+    /// Waits until this was printed between cells, which stays gathered.
+    #[track_caller]
+    pub fn until_between(&mut self, text: &str) {
+        self.until_said(None, text);
+    }
+
+    #[track_caller]
+    fn until_said(&mut self, id: Option<&str>, text: &str) {
+        let key = id.map(str::to_owned);
+        loop {
+            let said = self.gathered.get(&key).map(|gathered| text_of(&gathered.texts, |_| true));
+            if said.is_some_and(|said| said.contains(text)) {
+                return;
+            }
+            let event = self.pull();
+            self.hold(event);
+        }
+    }
+
+    /// Asks, and sees the answer; other events stay to be looked at.
+    #[track_caller]
+    pub fn call(&mut self, method: &str, params: Value) -> Result<Value, RpcError> {
+        let id = self.ask(method, params);
+        self.answer_of(&id)
+    }
+
+    /// Asks, and gives the request's id.
+    #[track_caller]
+    pub fn ask(&mut self, method: &str, params: Value) -> Value {
+        self.requests += 1;
+        let id = Value::from(format!("r{}", self.requests));
+        self.worker.sender().request(id.clone(), method, params).expect("the worker takes requests");
+        id
+    }
+
+    /// The answer of this request.
+    #[track_caller]
+    pub fn answer_of(&mut self, id: &Value) -> Result<Value, RpcError> {
+        let response = self.response();
+        assert_eq!(&response.id, id, "{response:?}");
+        match response.error {
+            Some(error) => Err(error),
+            None => Ok(response.result.expect("a result or an error")),
+        }
+    }
+
+    /// The next refusal of a line that is no request.
+    #[track_caller]
+    pub fn refusal(&mut self) -> RpcError {
+        let response = self.response();
+        assert_eq!(response.id, Value::Null, "{response:?}");
+        response.error.unwrap_or_else(|| self.fail("wanted an error"))
+    }
+
+    /// The next response; other events stay to be looked at.
+    #[track_caller]
+    pub fn response(&mut self) -> Response {
+        let held = self.held.iter().position(|event| matches!(event, Event::Response(_)));
+        if let Some(Event::Response(response)) = held.and_then(|at| self.held.remove(at)) {
+            return response;
+        }
+        loop {
+            match self.pull() {
+                Event::Response(response) => return response,
+                other => self.hold(other),
+            }
+        }
+    }
+
+    /// The state that `status` tells.
+    #[track_caller]
+    pub fn status(&mut self) -> Value {
+        self.call("status", serde_json::json!({})).expect("status is always answered")
+    }
+
+    /// Waits until the worker's main thread sleeps in the kernel: what it was told to block in, it now blocks in.
+    #[track_caller]
+    pub fn until_asleep(&mut self) {
+        let stat = format!("/proc/{}/stat", self.worker.pid());
+        while Instant::now() < self.deadline {
+            let text = std::fs::read_to_string(&stat).expect("the worker lives");
+            if text.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S')) {
+                return;
+            }
+            std::thread::yield_now();
+        }
+        self.fail("the main thread never slept")
+    }
+
+    /// The next event that is neither output nor delivered input.
+    #[track_caller]
+    pub fn next(&mut self) -> Event {
+        loop {
+            if let Some(event) = self.held.pop_front() {
+                return event;
+            }
+            let event = self.pull();
+            self.hold(event);
+        }
+    }
+
+    /// Puts output where its cell's goes, and anything else in line.
+    fn hold(&mut self, event: Event) {
+        let at = event.cell().map(str::to_owned);
+        match event {
+            Event::OutputText(text) => self.gathered.entry(at).or_default().texts.push(text),
+            Event::InputLine(line) => self.gathered.entry(at).or_default().lines.push(line),
+            other => self.held.push_back(other),
+        }
+    }
+
+    #[track_caller]
+    fn pull(&mut self) -> Event {
+        match self.worker.recv(self.deadline) {
+            Ok(event) => {
+                self.note(&event);
+                event
+            }
+            Err(why) => self.fail(&why.to_string()),
+        }
+    }
+
+    fn note(&mut self, event: &Event) {
+        let mut shown = format!("{event:?}");
+        if shown.len() > 400 {
+            let cut = shown.floor_char_boundary(400);
+            shown.truncate(cut);
+        }
+        if self.log.len() == 400 {
+            self.log.drain(..100);
+        }
+        self.log.push(shown);
+    }
+
+    /// What a cell has said so far.
+    pub fn take(&mut self, id: Option<&str>) -> Gathered {
+        self.gathered.remove(&id.map(str::to_owned)).unwrap_or_default()
+    }
+
+    /// Ends the session as a supervisor would, and sees that it said nothing that nobody looked at.
+    #[track_caller]
+    pub fn shutdown(mut self) {
+        self.end_by_shutdown();
+    }
+
+    #[track_caller]
+    fn end_by_shutdown(&mut self) {
+        // It may have ended already; the end that is seen below tells.
+        let _ = self.worker.sender().ask_to_end(None);
+        let end = self.see_the_end();
+        assert_eq!(end.ending.reason, Reason::Shutdown { forced: false }, "{}", self.what);
+        assert_eq!(end.ending.status.code(), Some(0), "exit status after a shutdown");
+        assert_eq!(end.stdout + &end.stderr, "", "printed at the end");
+    }
+
+    /// Sees the session end by itself. All events but output must have been looked at.
+    #[track_caller]
+    pub fn ended(mut self) -> End {
+        self.see_the_end()
+    }
+
+    #[track_caller]
+    fn see_the_end(&mut self) -> End {
+        let mut ends = 0;
+        loop {
+            match self.worker.recv(self.deadline) {
+                Ok(event) => {
+                    self.note(&event);
+                    if ends > 0 {
+                        self.fail("something was said after `session_end`");
+                    }
+                    ends += u32::from(matches!(event, Event::SessionEnd(_)));
+                    if ends == 0 {
+                        self.hold(event);
+                    }
+                }
+                Err(NoEvent::Closed) => break,
+                Err(NoEvent::TimedOut) => self.fail("the session does not end"),
+            }
+        }
+        let Some(ending) = self.worker.wait(self.deadline) else { self.fail("the process does not end") };
+        if let Some(event) = self.held.pop_front() {
+            self.fail(&format!("nobody looked at {event:?}"));
+        }
+        if matches!(&ending.last, Some(last) if last.reason != EndReason::Crash) != ending.status.code().is_some() {
+            self.note_ending(&ending);
+        }
+        self.ended = true;
+        let all = std::mem::take(&mut self.gathered);
+        let texts: Vec<_> = all.into_values().flat_map(|gathered| gathered.texts).collect();
+        End {
+            ending,
+            stdout: text_of(&texts, |text| text.stream == Stream::Stdout),
+            stderr: text_of(&texts, |text| text.stream == Stream::Stderr),
+        }
+    }
+
+    /// The same, where an interrupt while no cell runs may be answered by a bare `ready` meanwhile.
+    #[track_caller]
+    pub fn ended_after_bare_ready(mut self) -> End {
+        loop {
+            match self.worker.recv(self.deadline) {
+                Ok(Event::Ready(Ready { id: None, outcome: None, .. })) => {}
+                Ok(event) => {
+                    let over = matches!(event, Event::SessionEnd(_));
+                    self.note(&event);
+                    if over {
+                        return self.see_the_end();
+                    }
+                    self.hold(event);
+                }
+                Err(why) => self.fail(&why.to_string()),
+            }
+        }
+    }
+
+    fn note_ending(&mut self, ending: &Ending) {
+        self.log.push(format!("{ending:?}"));
+    }
+
+    #[track_caller]
+    pub fn fail(&self, why: &str) -> ! {
+        panic!("{why}\n{}", self.dump())
+    }
+
+    fn dump(&self) -> String {
+        format!("session: {}\nheld: {:?}\n{}", self.what, self.held, self.log.join("\n"))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let stderr = self.worker.kill().map(|ending| ending.stderr).unwrap_or_default();
+            eprintln!("{}\nits own stderr: {stderr}", self.dump());
+        } else if !self.ended {
+            self.end_by_shutdown();
+        }
+    }
+}
+
+impl Cell {
+    fn new(gathered: Gathered, ready: Ready) -> Self {
+        let Gathered { texts, lines } = gathered;
+        Cell {
+            stdout: text_of(&texts, |text| text.stream == Stream::Stdout),
+            stderr: text_of(&texts, |text| text.stream == Stream::Stderr),
+            result: text_of(&texts, |text| text.role == Some(Role::Result)),
+            traceback: text_of(&texts, |text| text.role == Some(Role::Traceback)),
+            texts,
+            lines,
+            ready,
+        }
+    }
+
+    /// It must have succeeded.
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        self.outcome(Outcome::Ok)
+    }
+
+    /// It must have been interrupted.
+    #[track_caller]
+    pub fn interrupted(self) -> Self {
+        self.outcome(Outcome::Interrupted)
+    }
+
+    #[track_caller]
+    fn outcome(self, outcome: Outcome) -> Self {
+        assert_eq!(self.ready.outcome, Some(outcome), "{self:#?}");
+        self
+    }
+
+    /// It must have failed with this error.
+    #[track_caller]
+    pub fn failed(self, name: &str) -> Self {
+        let cell = self.outcome(Outcome::Error);
+        let error = cell.ready.error.as_ref().expect("an error is told");
+        assert_eq!(error.name, name, "{cell:#?}");
+        cell
+    }
+}
+
+fn text_of(texts: &[OutputText], wanted: impl Fn(&OutputText) -> bool) -> String {
+    let bytes: Vec<_> = texts.iter().filter(|text| wanted(text)).flat_map(|text| text.bytes().into_owned()).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
+}

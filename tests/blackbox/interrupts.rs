@@ -1,0 +1,249 @@
+//! I1, I2, I4, I5: an interrupt stops what runs, once, and the session stays usable.
+
+use crate::harness::Session;
+use crate::pythons::for_each_python;
+use worker::client::Batch;
+use worker::protocol::Outcome;
+
+/// Runs code that never ends, interrupts it when it has said `go`, and sees that the next cell is spared.
+#[track_caller]
+fn stops(s: &mut Session, code: &str, sleeps: bool) {
+    let id = s.begin(&format!("print('go', flush=True)\n{code}"));
+    s.until_printed(&id, "go\n");
+    if sleeps {
+        s.until_asleep();
+    }
+    s.interrupt();
+    let cell = s.finish(&id).interrupted();
+    assert!(cell.stderr.contains("KeyboardInterrupt"), "{code:?}: {}", cell.stderr);
+    s.says("1 + 1", "2\n");
+}
+
+#[test]
+fn i1_computation_is_interrupted() {
+    for_each_python(|s, _| {
+        stops(s, "while True: pass", false);
+        stops(s, "for i in iter(int, 1): pass", false);
+        stops(s, "x = sorted(range(10**5), key=lambda i: [0 for _ in iter(int, 1)])", false);
+        stops(s, "def f():\n    while True:\n        try: g()\n        except ZeroDivisionError: pass\ndef g(): 1/0\nf()", false);
+        stops(s, "class A:\n    def __repr__(self):\n        while True: pass\nA()", false);
+    });
+}
+
+#[test]
+fn i1_sleeps_and_locks_are_interrupted() {
+    for_each_python(|s, _| {
+        s.says("import time, queue, threading, asyncio, select, socket, signal, os", "");
+        for code in [
+            "time.sleep(60)",
+            "queue.Queue().get()",
+            "lock = threading.Lock(); lock.acquire(); lock.acquire()",
+            "threading.Event().wait()",
+            "threading.Condition().acquire() and threading.Event().wait(60)",
+            "t = threading.Thread(target=time.sleep, args=(60,), daemon=True); t.start(); t.join()",
+            "asyncio.run(asyncio.sleep(60))",
+            "await asyncio.sleep(60)",
+            "select.select([], [], [], 60)",
+            "r, w = os.pipe(); os.read(r, 1)",
+            "a, b = socket.socketpair(); a.recv(1)",
+            "signal.pause()",
+        ] {
+            stops(s, code, true);
+        }
+        s.says("await asyncio.sleep(0, 'the loop lives')", "'the loop lives'\n");
+        s.says("asyncio.run(asyncio.sleep(0, 'so does run'))", "'so does run'\n");
+    });
+}
+
+#[test]
+fn i1_children_are_interrupted_too() {
+    for_each_python(|s, _| {
+        s.says("import subprocess, os", "");
+        for code in [
+            "subprocess.run(['sleep', '60'])",
+            "p = subprocess.Popen(['sleep', '60']); p.wait()",
+            "subprocess.check_output('sleep 60; true', shell=True)",
+            "os.system('sleep 60')",
+            "os.popen('sleep 60').read()",
+            "import multiprocessing as mp, time\np = mp.get_context('fork').Process(target=time.sleep, args=(60,)); p.start(); p.join()",
+        ] {
+            let id = s.begin(&format!("print('go', flush=True)\n{code}"));
+            s.until_printed(&id, "go\n");
+            s.until_asleep();
+            s.interrupt();
+            s.finish(&id).interrupted();
+            s.says("1 + 1", "2\n");
+        }
+        s.says("p.join(10)", "");
+    });
+}
+
+#[test]
+fn i1_waits_for_input_are_interrupted() {
+    for_each_python(|s, _| {
+        s.says("import os, sys, select", "");
+        for code in [
+            "input()",
+            "sys.stdin.readline()",
+            "sys.stdin.read()",
+            "sys.stdin.buffer.read(4)",
+            "os.read(0, 1)",
+            "select.select([0], [], [])",
+            "open(0, closefd=False).read()",
+        ] {
+            let id = s.begin(code);
+            s.wait_for("");
+            s.interrupt();
+            let cell = s.finish(&id).interrupted();
+            assert!(cell.stderr.contains("KeyboardInterrupt"), "{code:?}: {}", cell.stderr);
+            s.says("1 + 1", "2\n");
+        }
+    });
+}
+
+#[test]
+fn i1_numpy_is_interrupted_where_it_is_installed() {
+    for_each_python(|s, _| {
+        let found = s.run("import importlib.util\nprint(importlib.util.find_spec('numpy') is not None)").ok().stdout;
+        if found == "True\n" {
+            s.says("import numpy as np\na = np.random.rand(60, 60)", "");
+            stops(s, "while True: a = a @ a / np.linalg.norm(a)", false);
+            s.says("a.shape", "(60, 60)\n");
+        }
+    });
+}
+
+#[test]
+fn i2_after_an_interrupt_at_a_wait_the_next_batch_is_a_cell() {
+    for_each_python(|s, _| {
+        for code in ["input('p ')", "import sys\nprint('p ', end='')\nsys.stdin.readline()"] {
+            let id = s.begin(code);
+            match s.next() {
+                worker::client::Event::InputWait(_) => {}
+                other => s.fail(&format!("{other:?}")),
+            }
+            s.interrupt();
+            s.finish(&id).interrupted();
+            s.send(Batch::new("40 + 2"));
+            assert_eq!(s.finish_unnamed().ok().stdout, "42\n");
+        }
+    });
+}
+
+#[test]
+fn i4_an_interrupt_that_user_code_catches_is_over() {
+    for_each_python(|s, _| {
+        let id = s.begin("try:\n    print('go', flush=True)\n    while True: pass\nexcept KeyboardInterrupt:\n    print('caught')");
+        s.until_printed(&id, "go\n");
+        s.interrupt();
+        assert_eq!(s.finish(&id).ok().stdout, "go\ncaught\n");
+        s.says("1 + 1", "2\n");
+    });
+}
+
+#[test]
+fn i4_interrupts_in_awkward_places_leave_the_session_usable() {
+    for_each_python(|s, _| {
+        s.says("import sys, contextlib, gc", "");
+        let spin = "print('go', flush=True)\n        while spinning: pass";
+        for code in [
+            format!("if 1:\n    try: 1/0\n    finally:\n        {spin}"),
+            format!("class C:\n    def __enter__(self): pass\n    def __exit__(self, *a):\n        {spin}\nwith C(): pass"),
+            format!("class I:\n    def __iter__(self):\n        {spin}\nlist(I())"),
+            format!("class M:\n    def __getattr__(self, name):\n        {spin}\nM().x"),
+            format!("class E(Exception):\n    def __str__(self):\n        {spin}\nraise E()"),
+            format!("class D:\n    def __del__(self):\n        {spin}\nd = D()\ndel d\n1"),
+            format!("import weakref\nclass W:\n    pass\nw = W()\nif 1:\n    def gone(_):\n        {spin}\nr = weakref.ref(w, gone)\ndel w"),
+            format!("if 1:\n    def hook(*a):\n        {spin}\nsys.excepthook = hook\n1/0"),
+            format!("if 1:\n    def shown(v):\n        {spin}\nsys.displayhook = shown\n1"),
+        ] {
+            s.says("spinning = True", "");
+            let id = s.begin(&code);
+            s.until_printed(&id, "go\n");
+            s.interrupt();
+            let cell = s.finish(&id);
+            assert_ne!(cell.ready.outcome, Some(Outcome::Discarded));
+            s.says("sys.excepthook = sys.__excepthook__; sys.displayhook = sys.__displayhook__", "");
+            s.says("1 + 1", "2\n");
+        }
+    });
+}
+
+#[test]
+fn i4_an_import_is_interrupted() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("spins.py"), "print('go', flush=True)\nwhile True: pass\n").unwrap();
+    for_each_python(|s, _| {
+        s.says(&format!("import sys\nsys.path.insert(0, {:?})", folder.path()), "");
+        let id = s.begin("import spins");
+        s.until_printed(&id, "go\n");
+        s.interrupt();
+        s.finish(&id).interrupted();
+        s.says("'spins' in sys.modules", "False\n");
+        s.says("import json; json.dumps(1)", "'1'\n");
+    });
+}
+
+#[test]
+fn i5_message_and_signal_together_are_one_interrupt() {
+    for_each_python(|s, _| {
+        s.says("import time", "");
+        for signal_first in [true, false] {
+            let id = s.begin(
+                "hits = 0\ntry:\n    print('go', flush=True)\n    while True: pass\nexcept KeyboardInterrupt: hits += 1\n\
+                 try: time.sleep(0.3)\nexcept KeyboardInterrupt: hits += 1\nprint('hits', hits)",
+            );
+            s.until_printed(&id, "go\n");
+            if signal_first {
+                assert!(s.worker.signal(libc::SIGINT));
+            }
+            s.interrupt();
+            if !signal_first {
+                assert!(s.worker.signal(libc::SIGINT));
+            }
+            assert_eq!(s.finish(&id).ok().stdout, "go\nhits 1\n");
+            s.status();
+            s.says("1 + 1", "2\n");
+        }
+    });
+}
+
+#[test]
+fn i5_a_signal_alone_stops_the_cell_and_says_nothing_when_idle() {
+    for_each_python(|s, _| {
+        let id = s.begin("print('go', flush=True)\nwhile True: pass");
+        s.until_printed(&id, "go\n");
+        assert!(s.worker.signal(libc::SIGINT));
+        s.finish(&id).interrupted();
+        assert!(s.worker.signal(libc::SIGINT));
+        s.status();
+        s.says("1 + 1", "2\n");
+    });
+}
+
+#[test]
+fn a_keyboard_interrupt_of_the_users_own_keeps_the_queue() {
+    for_each_python(|s, _| {
+        let first = s.begin("raise KeyboardInterrupt");
+        let second = s.begin("'kept'");
+        s.finish(&first).interrupted();
+        assert_eq!(s.finish(&second).ok().stdout, "'kept'\n");
+        let id = s.begin("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nwhile True: pass");
+        s.finish(&id).interrupted();
+        s.says("1 + 1", "2\n");
+    });
+}
+
+#[test]
+fn a_handler_of_the_users_own_gets_the_interrupt() {
+    for_each_python(|s, _| {
+        let id = s.begin(
+            "import signal\nstop = False\ndef mine(*a):\n    global stop; stop = True; print('mine')\n\
+             old = signal.signal(signal.SIGINT, mine)\nprint('go', flush=True)\nwhile not stop: pass\nsignal.signal(signal.SIGINT, old)\nprint('over')",
+        );
+        s.until_printed(&id, "go\n");
+        s.interrupt();
+        assert_eq!(s.finish(&id).ok().stdout, "go\nmine\nover\n");
+        stops(s, "while True: pass", false);
+    });
+}

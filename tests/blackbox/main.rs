@@ -1,0 +1,33 @@
+//! The real binary as a black box: one test or more for every numbered behaviour and every rule of the protocol.
+//!
+//! Tests are written from the documents and named after the behaviour that they prove. They never sleep to be
+//! lucky: they wait for events, and a session that does not say what it should within a minute fails its test
+//! with everything that it has said.
+
+mod harness;
+mod pythons;
+
+mod cells;
+mod death;
+mod discarding;
+mod ending;
+mod examples;
+mod exits;
+mod future_cells;
+mod interrupts;
+mod isolation;
+mod malformed;
+mod merging;
+mod output;
+mod prompt;
+mod readers;
+mod refusals;
+mod requests;
+mod routing;
+mod startup;
+mod stdin;
+mod storms;
+mod threads;
+mod tools;
+mod tracebacks;
+mod transports;
