@@ -109,7 +109,8 @@ fn typed(read: Result<String, ReadlineError>) -> Result<Typed, ReadlineError> {
 /// The file of the history, its folder made; None when there is no home to put it in.
 fn history_file(lang: Lang) -> Option<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")))?;
+    let in_home = || absolute("HOME").filter(|home| home.is_dir()).map(|home| home.join(".local/state"));
+    let base = absolute("XDG_STATE_HOME").or_else(in_home)?;
     let folder = base.join("worker");
     DirBuilder::new().recursive(true).mode(0o700).create(&folder).ok()?;
     Some(folder.join(format!("history-{}", lang.name())))
