@@ -129,7 +129,9 @@ pub fn fd_path(fd: RawFd) -> PathBuf {
 /// The user's cache folder for this program, made if need be; None when there is none that can be trusted.
 pub fn cache_folder() -> Option<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
+    // A home that does not exist, as daemons have, is not for us to make.
+    let in_home = || absolute("HOME").filter(|home| home.is_dir()).map(|home| home.join(".cache"));
+    let base = absolute("XDG_CACHE_HOME").or_else(in_home)?;
     private_folder(&base.join("worker"))
 }
 

@@ -242,6 +242,11 @@ impl Arguments {
             dialect = Dialect::McpRepl;
             Transport::Fds(number("MCP_REPL_IPC_READ_FD", read)?, number("MCP_REPL_IPC_WRITE_FD", write)?)
         } else if around.terminal {
+            if dialect == Dialect::McpRepl || self.stdio_control {
+                let message =
+                    "the console takes neither --dialect mcp-repl nor --stdio-control: add --ipc-fd or --listen";
+                return Err(usage(ErrorKind::ArgumentConflict, message));
+            }
             Transport::Console
         } else {
             return Err(usage(
@@ -317,83 +322,5 @@ fn split_pair(pair: &OsStr) -> Result<(OsString, OsString), String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PIPED: Surroundings = Surroundings { mcp_repl: None, terminal: false };
-
-    fn read(line: &str, around: &Surroundings) -> Result<Wish, String> {
-        let words = std::iter::once("worker").chain(line.split_whitespace()).map(OsString::from);
-        parse(words, around).map_err(|error| {
-            assert_eq!(error.exit_code(), 2);
-            error.to_string()
-        })
-    }
-
-    #[test]
-    fn the_parser_is_well_formed() {
-        Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn transports() {
-        let transport = |line: &str| read(line, &PIPED).unwrap().transport;
-        assert_eq!(transport("--ipc-fd 3"), Transport::Fds(3, 3));
-        assert_eq!(transport("--ipc-fd 5,4"), Transport::Fds(5, 4));
-        assert_eq!(transport("--ipc stdio"), Transport::Stdio);
-        assert_eq!(transport("--listen unix:/a/b"), Transport::Listen(ListenAddress::Unix("/a/b".into())));
-        let terminal = Surroundings { mcp_repl: None, terminal: true };
-        assert_eq!(read("", &terminal).unwrap().transport, Transport::Console);
-        assert!(read("", &PIPED).unwrap_err().contains("--ipc-fd N"));
-    }
-
-    #[test]
-    fn the_second_dialect_by_flag_and_by_environment() {
-        let around = Surroundings { mcp_repl: Some(("7".into(), "8".into())), terminal: true };
-        let wish = read("", &around).unwrap();
-        assert_eq!((wish.transport, wish.dialect), (Transport::Fds(7, 8), Dialect::McpRepl));
-        let wish = read("--dialect worker", &around).unwrap();
-        assert_eq!((wish.transport, wish.dialect), (Transport::Console, Dialect::Worker));
-        let wish = read("--dialect mcp-repl --ipc stdio", &PIPED).unwrap();
-        assert_eq!((wish.transport, wish.dialect), (Transport::Stdio, Dialect::McpRepl));
-        let broken = Surroundings { mcp_repl: Some(("7".into(), "x".into())), terminal: true };
-        assert!(read("", &broken).unwrap_err().contains("MCP_REPL_IPC_WRITE_FD=x"));
-    }
-
-    #[test]
-    fn what_cannot_be_meant_is_refused_with_what_to_do() {
-        for (line, says) in [
-            ("--ipc-fd 1", "--ipc stdio"),
-            ("--ipc-fd 0,1", "--ipc stdio"),
-            ("--ipc-fd x", "not a descriptor"),
-            ("--ipc-fd -1", "-1"),
-            ("--ipc-fd 3 --ipc stdio", "exclude each other"),
-            ("--ipc pigeon", "stdio"),
-            ("--listen tcp:0.0.0.0:80", "loopback"),
-            ("--listen here", "unix:PATH"),
-            ("--ipc stdio --lang perl", "python"),
-            ("--ipc stdio --lang r --python p", "--lang python"),
-            ("--ipc stdio --r-home p", "--lang r"),
-            ("--ipc stdio --plot 7x5", "7x5@96"),
-            ("--ipc stdio --plot 7x5@nan", "7x5@96"),
-            ("--ipc stdio --plot 7000x5@96", "pixels"),
-            ("--ipc stdio --env X", "KEY=VALUE"),
-            ("--ipc stdio --env =X", "KEY=VALUE"),
-            ("--ipc stdio --parent 0", "parent"),
-            ("--ipc stdio --stdio-control", "--ipc stdio"),
-            ("--ipc stdio cell.py", "cell.py"),
-        ] {
-            let message = read(line, &PIPED).map(|_| ()).unwrap_err();
-            assert!(message.contains(says), "{line}: {message}");
-        }
-    }
-
-    #[test]
-    fn the_rest_of_the_flags() {
-        let wish = read("--ipc stdio --env A=1=2 --env B= --plot 4.5x3@144 --parent 7", &PIPED).unwrap();
-        assert_eq!(wish.set_env, [("A".into(), "1=2".into()), ("B".into(), "".into())]);
-        assert_eq!((wish.plot.width, wish.plot.height, wish.plot.dpi), (4.5, 3.0, 144.0));
-        assert_eq!(wish.parent, Some(7));
-        assert_eq!(wish.lang, Lang::Python);
-    }
-}
+#[path = "cli_tests.rs"]
+mod tests;

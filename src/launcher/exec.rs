@@ -39,8 +39,7 @@ fn prepare(
     config.startup_pipe = Some(up.as_raw_fd());
 
     let mut file = File::from(sys::memory_file(c"worker-config")?);
-    serde_json::to_writer(&file, config)?;
-    file.flush()?;
+    file.write_all(&serde_json::to_vec(config)?)?;
     file.rewind()?;
     let file = OwnedFd::from(file);
     let memory = engine.memory.as_ref().map(AsRawFd::as_raw_fd);

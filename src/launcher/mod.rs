@@ -6,6 +6,7 @@
 
 mod bundle;
 mod cli;
+mod console;
 mod elf;
 mod environment;
 mod exec;
@@ -15,9 +16,11 @@ mod probe;
 mod pyenv;
 mod python;
 mod r;
+mod screen;
 mod search;
 mod start;
 mod sys;
+mod terminal;
 
 use cli::{Surroundings, Transport};
 use std::io::IsTerminal;
@@ -39,7 +42,7 @@ pub fn run() -> ExitCode {
     match wish.transport {
         Transport::Fds(..) | Transport::Stdio => start::serve(&wish, &beginning),
         Transport::Listen(_) => refuse("--listen is not built yet: use --ipc-fd or --ipc stdio"),
-        Transport::Console => refuse("the console is not built yet: use --ipc-fd or --ipc stdio"),
+        Transport::Console => console::run(&wish),
     }
 }
 

@@ -83,8 +83,7 @@ pub fn ask(python: &Path, cache: Option<&Path>) -> Result<Answer, ProbeError> {
 
 fn keep(file: &Path, kept: &Kept) -> io::Result<()> {
     let mut temporary = tempfile::Builder::new().prefix(".probe-").tempfile_in(file.parent().unwrap_or(file))?;
-    serde_json::to_writer(&mut temporary, kept)?;
-    temporary.flush()?;
+    temporary.write_all(&serde_json::to_vec(kept)?)?;
     temporary.persist(file).map(drop).map_err(|failed| failed.error)
 }
 

@@ -5,6 +5,7 @@ use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Descriptors that the worker keeps for itself start here, out of the way of user code.
 const FIRST_OWN_FD: RawFd = 10;
@@ -127,6 +128,29 @@ pub fn reset_ignored_interrupt() {
         libc::sigemptyset(&raw mut interrupt);
         libc::sigaddset(&raw mut interrupt, libc::SIGINT);
         libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const interrupt, std::ptr::null_mut());
+    }
+}
+
+/// A SIGINT has come and nobody has asked yet.
+static WAS_INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether a SIGINT has come since this was last asked.
+pub fn was_interrupted() -> bool {
+    WAS_INTERRUPTED.swap(false, Ordering::SeqCst)
+}
+
+/// Takes SIGINT and only notes it. Not by ignoring it, which children would inherit.
+pub fn note_interrupts() {
+    extern "C" fn note(_: libc::c_int) {
+        WAS_INTERRUPTED.store(true, Ordering::SeqCst);
+    }
+    let handler: extern "C" fn(libc::c_int) = note;
+    // SAFETY: sigaction is plain data, and a handler that stores into an atomic is safe at any moment.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler as usize;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigaction(libc::SIGINT, &raw const action, std::ptr::null_mut());
     }
 }
 

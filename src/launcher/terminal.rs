@@ -1,0 +1,117 @@
+//! The console's keyboard: lines with editing and history, answers to a running program, passwords.
+
+use crate::config::Lang;
+use rustyline::config::Configurer;
+use rustyline::error::ReadlineError;
+use rustyline::history::FileHistory;
+use rustyline::{Cmd, Editor, EventHandler, ExternalPrinter, KeyCode, KeyEvent, Modifiers};
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+
+/// How many cells are remembered.
+const HISTORY: usize = 10_000;
+
+/// What came from the keyboard.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Typed {
+    /// A line, or several that were pasted.
+    Line(String),
+    /// Ctrl-C.
+    Interrupt,
+    /// Ctrl-D on an empty line.
+    End,
+}
+
+/// The keyboard of a person at a terminal.
+pub struct Terminal {
+    editor: Editor<(), FileHistory>,
+    history: Option<PathBuf>,
+}
+
+impl Terminal {
+    /// Takes the terminal, and reads the history of earlier sessions of the language.
+    pub fn open(lang: Lang) -> Result<Terminal, ReadlineError> {
+        let mut editor = Editor::new()?;
+        editor.set_max_history_size(HISTORY)?;
+        editor.set_auto_add_history(false);
+        let indent = match lang {
+            Lang::Python => "    ",
+            Lang::R => "  ",
+        };
+        let tab = KeyEvent(KeyCode::Tab, Modifiers::NONE);
+        editor.bind_sequence(tab, EventHandler::Simple(Cmd::Insert(1, indent.to_owned())));
+        let history = history_file(lang);
+        if let Some(file) = &history {
+            // The first session has none.
+            let _ = editor.load_history(file);
+        }
+        Ok(Terminal { editor, history })
+    }
+
+    /// A way to print above a line that is being edited.
+    pub fn printer(&mut self) -> Result<Box<dyn FnMut(String) + Send>, ReadlineError> {
+        let mut printer = self.editor.create_external_printer()?;
+        Ok(Box::new(move |text| {
+            // A terminal that is gone ends the console by itself.
+            let _ = printer.print(text);
+        }))
+    }
+
+    /// Reads a line of a cell, which may start out with an indent.
+    pub fn line(&mut self, prompt: &str, start: &str) -> Result<Typed, ReadlineError> {
+        typed(self.editor.readline_with_initial(prompt, (start, "")))
+    }
+
+    /// Reads what a program asked for; it is no part of the history.
+    pub fn answer(&mut self, prompt: &str, hidden: bool) -> Result<Typed, ReadlineError> {
+        // A prompt of several lines: only the last one is beside what is typed.
+        let (above, last) = prompt.rsplit_once('\n').map_or(("", prompt), |(above, last)| (above, last));
+        if !above.is_empty() || prompt.contains('\n') {
+            eprintln!("{above}");
+        }
+        if !hidden {
+            return self.line(last, "");
+        }
+        match rpassword::prompt_password(last) {
+            Ok(text) => Ok(Typed::Line(text)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Typed::Interrupt),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Typed::End),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Remembers a cell, for this session and later ones.
+    pub fn remember(&mut self, cell: &str) {
+        let cell = cell.trim_end();
+        if cell.is_empty() {
+            return;
+        }
+        // The session is worth more than its history: a full disk must not end it.
+        if self.editor.add_history_entry(cell).is_ok_and(|added| added)
+            && let Some(file) = &self.history
+        {
+            let _ = self.editor.append_history(file);
+        }
+    }
+}
+
+fn typed(read: Result<String, ReadlineError>) -> Result<Typed, ReadlineError> {
+    match read {
+        Ok(line) => Ok(Typed::Line(line)),
+        Err(ReadlineError::Interrupted) => Ok(Typed::Interrupt),
+        Err(ReadlineError::Eof) => Ok(Typed::End),
+        Err(error) => Err(error),
+    }
+}
+
+/// The file of the history, its folder made; None when there is no home to put it in.
+fn history_file(lang: Lang) -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let in_home = || absolute("HOME").filter(|home| home.is_dir()).map(|home| home.join(".local/state"));
+    let base = absolute("XDG_STATE_HOME").or_else(in_home)?;
+    let folder = base.join("worker");
+    DirBuilder::new().recursive(true).mode(0o700).create(&folder).ok()?;
+    Some(folder.join(format!("history-{}", lang.name())))
+}
