@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn the_name_at_a_cursor() {
         assert_eq!(name_at("mean(x)", 2), "mean");
-        assert_eq!(name_at("mean(x)", 5), "mean");
+        assert_eq!(name_at("mean(", 5), "mean");
         assert_eq!(name_at("stats::sd(x)", 9), "stats::sd");
         assert_eq!(name_at("a + b", 2), "");
     }
