@@ -69,6 +69,12 @@ pub(crate) fn take_batch(is_idle: bool) {
     LAST.store(0, SeqCst);
 }
 
+/// A cell starts. What an interrupt that came as a signal was meant for, if anything, is over.
+pub(crate) fn forget_signal() {
+    // A message that is recorded keeps its signal away from the cell.
+    let _ = LAST.fetch_update(SeqCst, SeqCst, |last| (last & 1 == Way::Signal as u64).then_some(0));
+}
+
 /// Makes the calling thread the one that interrupts go to, with SIGINT blocked, and sets an inherited "ignore" back.
 pub(crate) fn adopt_main_thread() {
     MAIN.store(sys::this_thread() as usize, SeqCst);
