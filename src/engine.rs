@@ -184,6 +184,8 @@ impl Engine {
                 self.0.control_wake.set();
             }
             self.0.emitter.append_and_set_cell(b"", cell.id.as_deref());
+            // A signal that came before this stopped nothing: the message that belongs to it still has its cell to stop.
+            interrupt::forget_signal();
             return Some(Turn::Cell(Cell { cell, code }));
         }
         state.ending.is_some().then_some(Turn::End)

@@ -26,6 +26,14 @@ static DELIVER_IS_HANDLER: AtomicBool = AtomicBool::new(false);
 /// Sets the runtime's own flag, from any thread; for moments when SIGINT is ignored.
 static SET_FLAG: AtomicUsize = AtomicUsize::new(0);
 
+/// Called after each strike, on the control thread.
+static AFTER_STRIKE: AtomicUsize = AtomicUsize::new(0);
+
+/// Has `hook` called after each strike, on the control thread.
+pub fn call_after_strike(hook: Deliver) {
+    AFTER_STRIKE.store(hook as usize, SeqCst);
+}
+
 /// Tells the runtime of an interrupt. Called in signal context on the main thread.
 pub type Deliver = extern "C" fn();
 
@@ -59,6 +67,12 @@ pub(crate) fn take_batch(is_idle: bool) {
         sys::signal_thread(MAIN.load(SeqCst) as libc::pthread_t, libc::SIGINT);
     }
     LAST.store(0, SeqCst);
+}
+
+/// A cell starts. What an interrupt that came as a signal was meant for, if anything, is over.
+pub(crate) fn forget_signal() {
+    // A message that is recorded keeps its signal away from the cell.
+    let _ = LAST.fetch_update(SeqCst, SeqCst, |last| (last & 1 == Way::Signal as u64).then_some(0));
 }
 
 /// Makes the calling thread the one that interrupts go to, with SIGINT blocked, and sets an inherited "ignore" back.
@@ -264,6 +278,26 @@ pub(crate) fn strike() {
     if sys::has_children() {
         crate::tree::interrupt_group();
     }
+    let hook = AFTER_STRIKE.load(SeqCst);
+    if hook != 0 {
+        // SAFETY: the pointer was stored from a `Deliver`.
+        let hook: Deliver = unsafe { std::mem::transmute(hook) };
+        hook();
+    }
+}
+
+/// Whether the main thread was struck and the blow was lost: it began to ignore SIGINT, as C's `system()` does, before the signal
+/// arrived, and the kernel drops what is ignored. Tells so once.
+pub fn take_lost_strike() -> bool {
+    current().sa_sigaction == libc::SIG_IGN && STRUCK.swap(false, SeqCst)
+}
+
+/// Sends SIGINT to the session's process group once more, if there are children: the runtime has noted an interrupt, and waits
+/// for a child that was started after that.
+pub fn strike_children() {
+    if sys::has_children() {
+        crate::tree::interrupt_group();
+    }
 }
 
 /// What SIGINT does at this moment.
@@ -346,6 +380,7 @@ impl Drop for Held {
 
 /// Throws away a SIGINT that is pending: it was meant for a cell that is over.
 pub(crate) fn drop_pending() {
+    STRUCK.store(false, SeqCst);
     while take_pending() {}
 }
 
@@ -383,7 +418,7 @@ pub(crate) fn open_mask() -> libc::sigset_t {
 }
 
 /// Blocks every signal that the main thread takes, in a thread of ours.
-pub(crate) fn block_all_in_this_thread() {
+pub fn block_all_in_this_thread() {
     // SAFETY: sigfillset fills the set. Faults cannot be blocked away and keep their handlers.
     unsafe {
         let mut set: libc::sigset_t = std::mem::zeroed();

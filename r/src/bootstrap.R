@@ -37,12 +37,28 @@ function(record, adopt, next_file, plot) {
         grDevices::png(file, width = width, height = height, units = "px", res = dpi,
                        pointsize = pointsize, type = "cairo")
 
+    # There is no terminal for an editor that wants one: it would wait for keys that never come.
+    editor <- function(name = NULL, file = "", title = NULL)
+        stop("there is no terminal to edit on: options(editor = ) takes a function, or a program that needs none",
+             call. = FALSE)
+
+    # Shows files as R's own pager does where there is no terminal, without the backspaces that underline and embolden.
+    pager <- function(files, header = character(), title = "", delete.file = FALSE) {
+        for (i in seq_along(files)) {
+            if (i <= length(header) && nzchar(header[[i]])) cat(header[[i]], "\n\n", sep = "")
+            cat(gsub(".\b", "", readLines(files[[i]], warn = FALSE)), "", sep = "\n")
+        }
+        if (delete.file) unlink(files)
+        invisible()
+    }
+
     # Error handlers of the user's that lie below every call, as `globalCallingHandlers()` keeps them, come before ours.
     handle <- function() {
-        users <- environment(globalCallingHandlers)$gh
+        users <- registry$gh
         .Internal(.addGlobHands(c(names(users), "error"), c(users, function(c) .Call(record, c)), .GlobalEnv, NULL, TRUE))
     }
 
+    registry <- environment(globalCallingHandlers)
     own <- environment()
     version <- paste(R.version$major, R.version$minor, sep = ".")
     if (capabilities("cairo")) {
@@ -51,5 +67,9 @@ function(record, adopt, next_file, plot) {
             (is.character(default) && !nzchar(Sys.getenv("R_INTERACTIVE_DEVICE")) && default[[1L]] %in% c("pdf", "X11")))
             options(device = device)
     }
+    if (is.character(default <- getOption("editor")) &&
+        sub(" .*", "", basename(default[[1L]])) %in% c("vi", "vim", "nvim", "nano", "emacs", "pico", "joe", "ed", "ex", "mcedit", "editor"))
+        options(editor = editor)
+    if (identical(getOption("pager"), file.path(R.home("bin"), "pager"))) options(pager = pager)
     own
 }

@@ -18,9 +18,7 @@ static OWN: MainCell<SEXP> = MainCell::new(null_mut());
 pub(crate) fn run(plot: PlotSize) {
     // SAFETY: every value is protected until it is used; nothing here has a destructor.
     unsafe {
-        let maker = libR_sys::Rf_protect(evaluate(
-            c"bootstrap",
-            include_bytes!("bootstrap.R"),
+        let maker = libR_sys::Rf_protect(evaluate(include_str!("bootstrap.R"),
             libR_sys::R_BaseEnv,
         ));
         let record = libR_sys::Rf_protect(native(failure::record as *const ()));
@@ -34,17 +32,48 @@ pub(crate) fn run(plot: PlotSize) {
         let own = ffi::Rf_eval(call, libR_sys::R_BaseEnv);
         libR_sys::R_PreserveObject(own);
         OWN.set(own);
+        libR_sys::Rf_unprotect(6);
+    }
+    put_handler();
+}
+
+/// The user's global error handlers when ours was put below them: a list of base R's own.
+static USERS: MainCell<SEXP> = MainCell::new(null_mut());
+
+fn users_handlers() -> SEXP {
+    // SAFETY: the binding is there since `run`; `gh` is where `globalCallingHandlers()` keeps what it is given.
+    unsafe {
+        let env = libR_sys::Rf_findVarInFrame(own(), rapi::symbol(c"registry"));
+        libR_sys::Rf_findVarInFrame(env, rapi::symbol(c"gh"))
+    }
+}
+
+/// Whether the error handler is in its place: `globalCallingHandlers()` throws out what it does not know.
+pub(crate) fn handler_is_there() -> bool {
+    users_handlers() == USERS.get()
+}
+
+/// Puts the error handler in its place. At R's top level; may jump.
+pub(crate) fn put_handler() {
+    let users = users_handlers();
+    // SAFETY: the list is kept, so that another one at the same address is not taken for it.
+    unsafe {
+        if !USERS.get().is_null() {
+            libR_sys::R_ReleaseObject(USERS.get());
+        }
+        libR_sys::R_PreserveObject(users);
+        USERS.set(users);
         let handle = libR_sys::Rf_protect(libR_sys::Rf_lang1(rapi::symbol(c"handle")));
-        ffi::Rf_eval(handle, own);
-        libR_sys::Rf_unprotect(7);
+        ffi::Rf_eval(handle, own());
+        libR_sys::Rf_unprotect(1);
     }
 }
 
 /// Evaluates R code of ours in `env` and gives the value of its last expression. May jump.
-pub(crate) fn evaluate(_name: &CStr, code: &'static [u8], env: SEXP) -> SEXP {
-    // SAFETY: the code is ASCII without a NUL; values are protected until the last use.
+pub(crate) fn evaluate(code: &str, env: SEXP) -> SEXP {
+    // SAFETY: values are protected until the last use.
     unsafe {
-        let text = libR_sys::Rf_protect(rapi::string(std::str::from_utf8_unchecked(code)));
+        let text = libR_sys::Rf_protect(rapi::string(code));
         let mut status = libR_sys::ParseStatus::PARSE_NULL;
         let expressions =
             libR_sys::Rf_protect(ffi::R_ParseVector(text, -1, &mut status, rapi::nil()));
@@ -60,7 +89,7 @@ pub(crate) fn evaluate(_name: &CStr, code: &'static [u8], env: SEXP) -> SEXP {
 }
 
 /// A function of ours as `.Call` takes it.
-unsafe fn native(function: *const ()) -> SEXP {
+pub(crate) unsafe fn native(function: *const ()) -> SEXP {
     // SAFETY: R calls it with as many values as the R code of ours passes.
     unsafe {
         let function = std::mem::transmute::<*const (), libR_sys::DL_FUNC>(function);
@@ -107,6 +136,12 @@ pub(crate) fn describe_condition() -> Option<ErrorInfo> {
     };
     keep_condition(rapi::nil());
     Some(info)
+}
+
+/// What R noted of the calls of the last error; only its address says anything here.
+pub(crate) fn noted_calls() -> SEXP {
+    // SAFETY: reads a binding of the base environment.
+    unsafe { libR_sys::Rf_findVarInFrame(libR_sys::R_BaseEnv, rapi::symbol(c".Traceback")) }
 }
 
 /// The calls of the last error, outermost first.

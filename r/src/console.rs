@@ -33,6 +33,9 @@ static PLOT: MainCell<PlotSize> = MainCell::new(PlotSize {
 /// R has evaluated what it was fed.
 static EVALUATED: MainCell<bool> = MainCell::new(false);
 
+/// Something of ours runs in R, and nobody is to hear of it.
+static MUTED: MainCell<bool> = MainCell::new(false);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// R comes up; profiles run.
@@ -50,6 +53,8 @@ pub(crate) enum Step {
     Return(c_int),
     /// Make the worker's functions and say that R is up.
     Bootstrap,
+    /// Put the error handler back below the user's, then parse the cell that is loaded.
+    Handle,
     /// Parse the cell that is loaded.
     Parse,
     /// Raise the parser's error.
@@ -120,6 +125,10 @@ pub(crate) unsafe extern "C-unwind" fn read_console(
                     started();
                     next_turn()
                 }
+                Step::Handle => {
+                    bootstrap::put_handler();
+                    Step::Parse
+                }
                 Step::Parse => match feed::parse() {
                     Parsed::Whole => parsed(buffer, size),
                     Parsed::Broken => Step::ParseError,
@@ -175,6 +184,11 @@ fn is_at_top() -> bool {
     !TOP.get().is_null() && unsafe { ffi::R_GlobalContext } == TOP.get()
 }
 
+/// From now on what R prints is dropped, or no longer.
+pub(crate) fn mute(is_muted: bool) {
+    MUTED.set(is_muted);
+}
+
 fn started() {
     PHASE.set(Phase::Idle);
     engine().started(&bootstrap::runtime());
@@ -188,7 +202,7 @@ pub(crate) fn interrupt_is_pending() -> bool {
 }
 
 /// An interrupt that R has noted and not acted on was meant for what is over.
-fn forget_interrupt() {
+pub(crate) fn forget_interrupt() {
     // SAFETY: R's flag, set by our handler in this thread or while SIGINT is ignored.
     unsafe { libR_sys::R_interrupts_pending = 0 };
 }
@@ -250,11 +264,10 @@ fn next_turn() -> Step {
                 failure::forget();
                 PHASE.set(Phase::Running);
                 FEED.with(|feed| feed.load(cell.code));
-                return Step::Parse;
+                return if bootstrap::handler_is_there() { Step::Parse } else { Step::Handle };
             }
             Turn::Request(request) => {
-                requests::answer(&engine, &request);
-                forget_interrupt();
+                requests::answer(&engine, &request, false);
             }
             Turn::Signal => forget_interrupt(),
             Turn::Poll => {
@@ -322,6 +335,9 @@ unsafe extern "C-unwind" fn write_console(text: *const c_char, length: c_int, ki
 fn write(bytes: &[u8], stream: Stream) -> bool {
     if child::in_child() {
         child::write_raw(stream, bytes);
+        return true;
+    }
+    if MUTED.get() {
         return true;
     }
     if plots::has_new_page() && !failure::text_is_due() {

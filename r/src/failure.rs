@@ -12,7 +12,7 @@ use libR_sys::SEXP;
 use worker::protocol::{ErrorInfo, Outcome, Role};
 
 #[derive(Debug)]
-struct Seen {
+pub(crate) struct Seen {
     /// An error that nobody caught has been signalled since the expression began.
     condition: bool,
     /// Its text has not been printed yet.
@@ -32,9 +32,23 @@ impl Seen {
 
 static SEEN: MainCell<Seen> = MainCell::new(Seen::NOTHING);
 
+/// What R had noted of calls when the expression began.
+static CALLS_BEFORE: MainCell<SEXP> = MainCell::new(std::ptr::null_mut());
+
 /// An expression begins.
 pub(crate) fn forget() {
+    CALLS_BEFORE.set(bootstrap::noted_calls());
     SEEN.with(|seen| *seen = Seen::NOTHING);
+}
+
+/// Something of ours is about to run in R in the middle of an expression: gives what is known so far.
+pub(crate) fn set_aside() -> Seen {
+    SEEN.with(|seen| std::mem::replace(seen, Seen::NOTHING))
+}
+
+/// That is over.
+pub(crate) fn put_back(former: Seen) {
+    SEEN.with(|seen| *seen = former);
 }
 
 /// R leaves what it was at.
@@ -77,6 +91,15 @@ pub(crate) fn role_of_stderr(text: &[u8]) -> Option<Role> {
     })
 }
 
+/// The message in an error's printed text: "Error: message" or "Error in call : message".
+fn message_of(text: &str) -> String {
+    let message = match text.strip_prefix("Error in ") {
+        Some(rest) => rest.split_once(" : ").map_or(rest, |(_, message)| message),
+        None => text.trim_start_matches("Error: "),
+    };
+    message.trim().to_owned()
+}
+
 /// How an expression that jumped to the top level ended.
 pub(crate) fn verdict() -> (Outcome, Option<ErrorInfo>) {
     let (condition, text, bare_line_end) =
@@ -99,4 +122,15 @@ pub(crate) fn verdict() -> (Outcome, Option<ErrorInfo>) {
         traceback: bootstrap::calls(),
     });
     (Outcome::Error, Some(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_of_a_printed_error() {
+        assert_eq!(message_of("Error: oops\n"), "oops");
+        assert_eq!(message_of("Error in f(1) : \n  oops\n"), "oops");
+    }
 }

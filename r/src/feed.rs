@@ -136,16 +136,12 @@ pub(crate) fn parse() -> Parsed {
     }
 }
 
-/// Tells whether `code` is whole, broken or not finished; none when the lexer raised an error. Nothing is printed then.
-pub(crate) fn judge(code: &str) -> ParseStatus {
-    // SAFETY: as in `parse`.
-    unsafe {
-        let text = libR_sys::Rf_protect(rapi::string(code));
-        let mut status = ParseStatus::PARSE_NULL;
-        ffi::R_ParseVector(text, -1, &mut status, rapi::nil());
-        libR_sys::Rf_unprotect(1);
-        status
-    }
+/// Tells whether R source, a character vector, is whole, broken or not finished. Jumps when the lexer raises an error.
+pub(crate) fn judge(code: SEXP) -> ParseStatus {
+    let mut status = ParseStatus::PARSE_NULL;
+    // SAFETY: the caller protects `code`.
+    unsafe { ffi::R_ParseVector(code, -1, &mut status, rapi::nil()) };
+    status
 }
 
 /// Where the expressions are in the source, from the parser's positions: lists of first line, first byte, last line, last

@@ -12,6 +12,7 @@ mod events;
 mod failure;
 mod feed;
 mod main_cell;
+mod nudge;
 mod plots;
 mod quit;
 mod rapi;
@@ -98,7 +99,8 @@ unsafe fn start(config: &Config, engine: Engine) {
         );
         console::install(engine, plot);
         result::prepare();
-        interrupt::install(set_pending, set_pending);
+        interrupt::install(note_interrupt, note_interrupt);
+        nudge::start();
         interrupt::allow();
         console_ffi::setup_Rmainloop();
         interrupt::forbid();
@@ -107,7 +109,8 @@ unsafe fn start(config: &Config, engine: Engine) {
 }
 
 /// Tells R of an interrupt.
-extern "C" fn set_pending() {
+pub(crate) extern "C" fn note_interrupt() {
     // SAFETY: R's own flag, made to be set by a signal handler.
     unsafe { libR_sys::R_interrupts_pending = 1 };
+    nudge::wake();
 }

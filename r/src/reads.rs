@@ -41,7 +41,8 @@ pub(crate) fn read(prompt: &str, buffer: &mut [u8]) -> Step {
     if READS.with(|reads| !reads.rest.is_empty()) {
         return Step::Return(deliver(buffer));
     }
-    if prompt.starts_with("Browse[") {
+    let is_debugger = prompt.starts_with("Browse[");
+    if is_debugger {
         // R itself comes back to the browser after an interrupt; the interrupt was meant for the cell.
         if failure::was_interrupted() {
             return Step::ToTop;
@@ -81,7 +82,7 @@ pub(crate) fn read(prompt: &str, buffer: &mut [u8]) -> Step {
             }
             Got::Signal if console::interrupt_is_pending() => return Step::Interrupt,
             Got::Signal => {}
-            Got::Request(request) => requests::answer(&engine, &request),
+            Got::Request(request) => requests::answer(&engine, &request, is_debugger),
             Got::Poll => events::serve(),
         }
     }

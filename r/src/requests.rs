@@ -1,19 +1,230 @@
-//! Requests that only the interpreter can answer: completion, help and the like.
+//! Requests that only the interpreter can answer: `is_complete`, `complete`, `inspect` and `variables`.
+//!
+//! R code (`requests.R`) finds out, evaluated at the first request; here are its arguments and its results as JSON.
 
-use worker::Request;
+#![expect(unsafe_code, reason = "calls into R's C interface")]
+
+use crate::console_ffi as ffi;
+use crate::main_cell::MainCell;
+use crate::{bootstrap, console, failure, feed, rapi};
+use libR_sys::SEXP;
+use serde_json::{Value, json};
+use std::ffi::CStr;
 use worker::engine::Engine;
 use worker::protocol::{Code, Refusal};
+use worker::{Request, interrupt};
 
 /// What is answered here.
-pub(crate) const METHODS: [&str; 0] = [];
+pub(crate) const METHODS: [&str; 4] = ["is_complete", "complete", "inspect", "variables"];
 
-/// Works on a request and answers it.
-pub(crate) fn answer(engine: &Engine, request: &Request) {
-    engine.respond(
-        request,
-        Err(Refusal::new(
-            Code::UnknownMethod,
-            format!("no method {:?}", request.rpc.method),
-        )),
-    );
+/// The environment of `requests.R`; null before the first request.
+static TOOLS: MainCell<SEXP> = MainCell::new(std::ptr::null_mut());
+
+/// Works on a request and answers it. `is_debugging`: names are those of the innermost frame.
+pub(crate) fn answer(engine: &Engine, request: &Request, is_debugging: bool) {
+    interrupt::allow();
+    let answer = work_out(request, is_debugging);
+    interrupt::forbid();
+    // What an interrupt left noted was meant for the request.
+    console::forget_interrupt();
+    engine.respond(request, answer);
+}
+
+fn work_out(request: &Request, is_debugging: bool) -> Result<Value, Refusal> {
+    let params = &request.rpc.params;
+    let code = || {
+        let code = params.get("code").and_then(Value::as_str);
+        code.ok_or_else(|| Refusal::new(Code::BadParams, "`code` is a string"))
+    };
+    let cursor = |code: &str| match params.get("cursor") {
+        None => Ok(code.chars().count()),
+        Some(cursor) => cursor
+            .as_u64()
+            .and_then(|cursor| usize::try_from(cursor).ok())
+            .filter(|&cursor| cursor <= code.chars().count())
+            .ok_or_else(|| Refusal::new(Code::BadParams, "`cursor` counts code points within `code`")),
+    };
+    match request.rpc.method.as_str() {
+        "is_complete" => is_complete(code()?),
+        "complete" => {
+            let code = code()?;
+            complete(code, cursor(code)?, is_debugging)
+        }
+        "inspect" => {
+            let code = code()?;
+            inspect(code, cursor(code)?, is_debugging)
+        }
+        "variables" => variables(is_debugging),
+        other => Err(Refusal::new(Code::UnknownMethod, format!("no method {other:?}"))),
+    }
+}
+
+fn is_complete(code: &str) -> Result<Value, Refusal> {
+    let status = call(c"is_complete", Some(code), None)?;
+    // SAFETY: `requests.R` gives one integer.
+    let status = unsafe { libR_sys::Rf_asInteger(status) };
+    Ok(match status {
+        2 => json!({"status": "incomplete", "indent": indent(code)}),
+        3 => json!({"status": "invalid", "indent": ""}),
+        _ => json!({"status": "complete", "indent": ""}),
+    })
+}
+
+/// What the next line begins with: the last line's indentation, and more after an opening bracket.
+fn indent(code: &str) -> String {
+    let line = code.trim_end().rsplit('\n').next().unwrap_or_default();
+    let own: String = line.chars().take_while(|c| c.is_whitespace()).collect();
+    if line.ends_with(['{', '(', '[']) { own + "  " } else { own }
+}
+
+fn complete(code: &str, cursor: usize, is_debugging: bool) -> Result<Value, Refusal> {
+    let before: String = code.chars().take(cursor).collect();
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let found = call(c"complete", Some(line), Some(is_debugging))?;
+    let [texts, types] = [0, 1].map(|index| part(found, index));
+    // SAFETY: the third part is one number.
+    let length = usize::try_from(unsafe { libR_sys::Rf_asInteger(libR_sys::VECTOR_ELT(found, 2)) }).unwrap_or(0);
+    let matches: Vec<Value> =
+        texts.iter().zip(&types).map(|(text, kind)| json!({"text": text, "type": kind})).collect();
+    Ok(json!({"matches": matches, "start": cursor.saturating_sub(length), "end": cursor}))
+}
+
+fn inspect(code: &str, cursor: usize, is_debugging: bool) -> Result<Value, Refusal> {
+    let name = name_at(code, cursor);
+    let text = if name.is_empty() {
+        Vec::new()
+    } else {
+        rapi::strings(call(c"inspect", Some(&name), Some(is_debugging))?)
+    };
+    Ok(match text.first() {
+        Some(text) => json!({"found": true, "data": {"text/plain": text}}),
+        None => json!({"found": false, "data": {}}),
+    })
+}
+
+/// The name, with its package if it has one, that the cursor is in or behind.
+fn name_at(code: &str, cursor: usize) -> String {
+    let chars: Vec<char> = code.chars().collect();
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | ':');
+    let mut end = cursor;
+    while end < chars.len() && is_part(chars[end]) {
+        end += 1;
+    }
+    // Behind an opening parenthesis the function is meant.
+    let mut start = cursor.min(end);
+    if start == end && start > 0 && chars[start - 1] == '(' {
+        start -= 1;
+        end = start;
+    }
+    while start > 0 && is_part(chars[start - 1]) {
+        start -= 1;
+    }
+    chars[start..end].iter().collect::<String>().trim_matches(':').to_owned()
+}
+
+fn variables(is_debugging: bool) -> Result<Value, Refusal> {
+    let found = call(c"variables", None, Some(is_debugging))?;
+    let [names, types, summaries] = [0, 1, 2].map(|index| part(found, index));
+    let variables: Vec<Value> = names
+        .iter()
+        .zip(&types)
+        .zip(&summaries)
+        .map(|((name, kind), summary)| json!({"name": name, "type": kind, "summary": summary}))
+        .collect();
+    Ok(json!({ "variables": variables }))
+}
+
+fn part(list: SEXP, index: isize) -> Vec<String> {
+    // SAFETY: `requests.R` gives lists of as many parts as are asked for here.
+    rapi::strings(unsafe { libR_sys::VECTOR_ELT(list, index) })
+}
+
+/// Calls a function of `requests.R`; nothing that it prints or raises is heard of.
+fn call(function: &CStr, text: Option<&str>, is_debugging: Option<bool>) -> Result<SEXP, Refusal> {
+    let seen = failure::set_aside();
+    console::mute(true);
+    // SAFETY: every value is protected until it is used; nothing here has a destructor.
+    let result = rapi::at_top_level(|| unsafe {
+        if TOOLS.get().is_null() {
+            prepare();
+        }
+        let text = libR_sys::Rf_protect(text.map_or(rapi::nil(), |text| rapi::string(text)));
+        let is_debugging = libR_sys::Rf_protect(
+            is_debugging.map_or(rapi::nil(), |is_debugging| libR_sys::Rf_ScalarLogical(is_debugging.into())),
+        );
+        let mut arguments = rapi::nil();
+        for value in [is_debugging, text] {
+            if value != rapi::nil() {
+                arguments = libR_sys::Rf_cons(value, arguments);
+            }
+        }
+        let arguments = libR_sys::Rf_protect(libR_sys::Rf_cons(rapi::symbol(function), arguments));
+        let call = libR_sys::Rf_protect(libR_sys::Rf_lcons(rapi::symbol(c"run"), arguments));
+        let result = ffi::Rf_eval(call, TOOLS.get());
+        libR_sys::Rf_unprotect(4);
+        result
+    });
+    console::mute(false);
+    failure::put_back(seen);
+    result.ok_or_else(|| Refusal::new(Code::Internal, "R raised an error or an interrupt over the request"))
+}
+
+/// Makes the environment of `requests.R`. May jump.
+unsafe fn prepare() {
+    // SAFETY: every value is protected until it is bound.
+    unsafe {
+        let env = libR_sys::Rf_protect(libR_sys::R_NewEnv(bootstrap::own(), 1, 29));
+        for (name, function) in [
+            (c"judge", judge as *const ()),
+            (c"is_readable", is_readable as *const ()),
+            (c"length_of", length_of as *const ()),
+        ] {
+            let native = libR_sys::Rf_protect(bootstrap::native(function));
+            libR_sys::Rf_defineVar(rapi::symbol(name), native, env);
+            libR_sys::Rf_unprotect(1);
+        }
+        bootstrap::evaluate(include_str!("requests.R"), env);
+        libR_sys::R_PreserveObject(env);
+        TOOLS.set(env);
+        libR_sys::Rf_unprotect(1);
+    }
+}
+
+unsafe extern "C-unwind" fn judge(code: SEXP) -> SEXP {
+    // SAFETY: `requests.R` passes a string; a new value is given back at once.
+    unsafe { libR_sys::Rf_ScalarInteger(feed::judge(code) as i32) }
+}
+
+/// Whether a name can be read without running code: it is bound to no promise that has not been kept.
+unsafe extern "C-unwind" fn is_readable(name: SEXP, env: SEXP) -> SEXP {
+    // SAFETY: `requests.R` passes a symbol and an environment that binds it, not actively.
+    unsafe {
+        let value = libR_sys::Rf_findVarInFrame(env, name);
+        let is_promise = libR_sys::TYPEOF(value) == libR_sys::SEXPTYPE::PROMSXP;
+        libR_sys::Rf_ScalarLogical((!is_promise || rapi::promise_is_kept(value)).into())
+    }
+}
+
+unsafe extern "C-unwind" fn length_of(value: SEXP) -> SEXP {
+    // SAFETY: any value has a length in this sense.
+    unsafe { libR_sys::Rf_ScalarReal(libR_sys::Rf_xlength(value) as f64) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_at_a_cursor() {
+        assert_eq!(name_at("mean(x)", 2), "mean");
+        assert_eq!(name_at("mean(", 5), "mean");
+        assert_eq!(name_at("stats::sd(x)", 9), "stats::sd");
+        assert_eq!(name_at("a + b", 2), "");
+    }
+
+    #[test]
+    fn the_next_line_is_indented() {
+        assert_eq!(indent("f <- function() {"), "  ");
+        assert_eq!(indent("  x +"), "  ");
+    }
 }

@@ -1,0 +1,63 @@
+//! Helps an interrupt that came in the moment before R began to wait for a child.
+//!
+//! R notes an interrupt and acts on it where it looks; `system()` and `system(intern = TRUE)` do not look before the child has
+//! ended. While an interrupt stays noted, this thread sends it to the session's processes again. And what arrives when
+//! `system()` has just begun to ignore SIGINT is lost: this thread notes it then.
+
+#![expect(unsafe_code, reason = "an eventfd that a signal handler writes to, and R's flag")]
+
+use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
+use std::time::Duration;
+use worker::interrupt;
+
+/// What wakes the thread.
+static WAKE: AtomicI32 = AtomicI32::new(-1);
+
+/// How long R has to act on an interrupt by itself.
+const PATIENCE: Duration = Duration::from_millis(30);
+
+/// Starts the thread. Without it, which costs little, interrupts still do what R's own do.
+pub(crate) fn start() {
+    // SAFETY: a new descriptor, or -1.
+    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
+    if fd < 0 {
+        return;
+    }
+    WAKE.store(fd, SeqCst);
+    interrupt::call_after_strike(wake);
+    let was_open = interrupt::forbid();
+    let started = std::thread::Builder::new().name("nudge".to_owned()).stack_size(64 << 10).spawn(move || run(fd));
+    if started.is_err() {
+        WAKE.store(-1, SeqCst);
+    }
+    if was_open {
+        interrupt::allow();
+    }
+}
+
+/// An interrupt is on its way. Called on the control thread, and where R is told of it in signal context.
+pub(crate) extern "C" fn wake() {
+    let fd = WAKE.load(SeqCst);
+    if fd >= 0 {
+        let one = 1u64;
+        // SAFETY: write is safe in a signal handler, and the value lives across the call; errno is kept by the caller.
+        unsafe { libc::write(fd, (&raw const one).cast(), 8) };
+    }
+}
+
+fn run(fd: libc::c_int) {
+    interrupt::block_all_in_this_thread();
+    let mut count = 0u64;
+    // SAFETY: the buffer is as long as an eventfd asks for.
+    while unsafe { libc::read(fd, (&raw mut count).cast(), 8) } == 8 {
+        std::thread::sleep(PATIENCE);
+        if interrupt::take_lost_strike() {
+            crate::note_interrupt();
+        }
+        // SAFETY: R's flag, an int that is read whole.
+        while unsafe { (&raw const libR_sys::R_interrupts_pending).read_volatile() } != 0 {
+            interrupt::strike_children();
+            std::thread::sleep(PATIENCE);
+        }
+    }
+}
