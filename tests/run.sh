@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Installs what the tests need, then runs all of them: formatting, lints, unit tests, and the real binary as a black box.
+set -eu
+cd "$(dirname "$0")/.."
+. tests/setup.sh
+need_build_tools
+need_r
+need_venv
+export WORKER_TEST_MPL_PYTHON="$venv_python"
+if cargo fmt --version >/dev/null 2>&1; then
+    say "cargo fmt --check"
+    cargo fmt --all --check
+fi
+if cargo clippy --version >/dev/null 2>&1; then
+    say "cargo clippy"
+    PYO3_BUILD_EXTENSION_MODULE=1 PYO3_NO_PYTHON=1 cargo clippy --quiet --workspace --all-targets -- -D warnings
+fi
+say "cargo test"
+cargo test --no-fail-fast
+say "All tests passed."
