@@ -27,6 +27,7 @@ extern "C" fn on_fork_in_child() {
         return;
     }
     crate::interrupt::adopt_forked_thread();
+    crate::crash::forget_notes();
     for slot in &CLOSE {
         let fd = slot.swap(-1, SeqCst);
         if fd >= 0 {

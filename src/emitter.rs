@@ -9,6 +9,7 @@
 //! the same lock, before anything of ours is appended, so that both come in program order.
 
 use crate::capture::Capture;
+use crate::crash;
 use crate::escape::escape_into;
 use crate::protocol::{MAX_TEXT, Role, Stream};
 use crate::sys::{self, Alarm, Waited, Wake};
@@ -480,7 +481,9 @@ impl Emitter {
                 Err(_) => out.is_gone = true,
             }
         }
+        crash::publish(&out.buf[out.head..]);
         if out.is_gone || out.head == out.buf.len() {
+            crash::publish(&[]);
             out.written = out.accepted;
             out.head = 0;
             if out.buf.capacity() > 4 * ROOM {
@@ -493,6 +496,7 @@ impl Emitter {
         if out.head >= ROOM / 2 {
             out.buf.drain(..out.head);
             out.head = 0;
+            crash::publish(&out.buf);
         }
         if !out.is_backlogged {
             out.is_backlogged = true;
@@ -560,6 +564,15 @@ impl Emitter {
         let mut out = self.out.lock();
         out.is_gone = true;
         self.try_flush(&mut out);
+    }
+
+    /// For the last words of a fault: what is accepted and unwritten, whether it ends in an open message, and whether the
+    /// session has ended. None when the lock cannot be had in time. Nothing is said after it; allocates nothing.
+    pub(crate) fn lock_for_fault<T>(&self, limit: Duration, look: impl FnOnce(&[u8], bool, bool) -> T) -> Option<T> {
+        let mut out = self.out.try_lock_for(limit)?;
+        let result = look(&out.buf[out.head..], out.open.is_some(), out.has_ended || out.is_gone);
+        out.has_ended = true;
+        Some(result)
     }
 
     /// The output thread looks at the state that decides what it waits for.

@@ -7,6 +7,7 @@ use crate::capture::{self, Capture};
 use crate::child;
 use crate::config::{Config, Dialect};
 use crate::control;
+use crate::crash;
 use crate::emitter::{Emitter, Interrupted, Sink, TextEncoding};
 use crate::interrupt;
 use crate::output;
@@ -109,7 +110,8 @@ impl Engine {
         child::watch_forks(&ours);
         shared.say_worker_ready();
         interrupt::catch_end_signals(shared.control_wake.fd());
-        output::spawn(emitter)?;
+        output::spawn(emitter.clone())?;
+        crash::install(emitter, shared.config.temp_dir.as_deref())?;
         control::spawn(shared.clone(), requests)?;
         Ok(Engine(shared))
     }

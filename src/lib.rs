@@ -10,6 +10,7 @@ pub mod child;
 pub mod client;
 pub mod config;
 mod control;
+pub mod crash;
 mod dialect;
 mod emitter;
 pub mod engine;

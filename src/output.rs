@@ -3,6 +3,7 @@
 //! It waits in one `poll` and never for a lock that anybody holds for long, so it goes on while the interpreter is
 //! stuck in native code and while the supervisor does not read.
 
+use crate::crash;
 use crate::emitter::Emitter;
 use crate::interrupt;
 use crate::sys;
@@ -34,6 +35,7 @@ fn run(emitter: &Emitter) {
         sys::poll(&mut fds, None);
         let [wake, alarm, out, err, sink] = fds.map(|fd| fd.revents != 0);
         if wake {
+            crash::attend();
             emitter.wake.clear();
         }
         if out || err {

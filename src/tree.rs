@@ -51,6 +51,17 @@ pub(crate) fn interrupt_group() {
     }
 }
 
+/// Kills the processes of the group that this process leads, and its children. Allocates nothing: it runs after a fault.
+pub(crate) fn kill_children_in_a_fault() {
+    #[cfg(target_os = "linux")]
+    sys::each_process(|pid, parent, group| {
+        let me = std::process::id() as i32;
+        if pid != me && (parent == me || (group == me && sys::process_group() == me)) {
+            sys::signal_process(pid, libc::SIGKILL);
+        }
+    });
+}
+
 fn wait_for_any(pids: &[i32], limit: Duration) {
     let handles: Vec<_> = pids.iter().filter_map(|&pid| sys::pidfd(pid as u32).ok()).collect();
     let mut fds: Vec<_> = handles.iter().map(|fd| sys::pollfd(std::os::fd::AsRawFd::as_raw_fd(fd), libc::POLLIN)).collect();

@@ -170,6 +170,7 @@ fn take_over(py: Python<'_>) -> PyResult<()> {
     sys.setattr("orig_argv", [typed.unwrap_or_default().into_os_string()])?;
     sys.setattr("ps1", ">>> ")?;
     sys.setattr("ps2", "... ")?;
+    note_faults(py)?;
     interrupt::install_before_current(set_flag);
     let runtime = RuntimeInfo {
         name: "CPython".into(),
@@ -179,6 +180,20 @@ fn take_over(py: Python<'_>) -> PyResult<()> {
         prefix: sys.getattr("prefix")?.extract()?,
     };
     cells::prepare(py, runtime)
+}
+
+/// A fault's Python traceback goes where the session's last words find it. A user who enables `faulthandler` takes it over.
+fn note_faults(py: Python<'_>) -> PyResult<()> {
+    let faulthandler = py.import("faulthandler")?;
+    if faulthandler.call_method0("is_enabled")?.is_truthy()? {
+        return Ok(());
+    }
+    // Without a place for it a crash is told without its traceback.
+    let Ok(notes) = worker::crash::make_notes() else { return Ok(()) };
+    let options = PyDict::new(py);
+    options.set_item("file", notes)?;
+    options.set_item("all_threads", false)?;
+    faulthandler.call_method("enable", (), Some(&options)).map(drop)
 }
 
 /// Sets CPython's own interrupt flag, from any thread.
