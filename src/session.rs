@@ -407,7 +407,8 @@ impl State {
         self.queued_bytes = 0;
         let message = self.ending.take().and_then(|ending| ending.message);
         self.ending = Some(Ending { message, grace: GONE_LIMIT, stage: Stage::Last, deadline: now + GONE_LIMIT });
-        Due::Strike
+        // After the last words the runtime is gone and its handler with it: a signal would kill, and take the exit status.
+        if matches!(self.phase, Phase::Ended) { Due::Nothing } else { Due::Strike }
     }
 
     /// The user's code has ended the runtime.

@@ -8,8 +8,9 @@ use super::cli::Wish;
 use super::screen::{News, Screen, Shared};
 use super::terminal::{Terminal, Typed};
 use super::{refuse, sys};
-use crate::client::{Batch, InputWait};
+use crate::client::{Batch, InputWait, SessionEnd};
 use crate::config::Lang;
+use crate::protocol::EndReason;
 use rustyline::error::ReadlineError;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -47,6 +48,8 @@ struct Console {
     waits: VecDeque<InputWait>,
     cells: u64,
     questions: u64,
+    /// The session has said its last.
+    has_ended: bool,
     /// How the session ended in its own words, where a person should hear of it.
     farewell: Option<String>,
 }
@@ -61,11 +64,13 @@ pub fn run(wish: &Wish) -> ExitCode {
         Ok(()) | Err(Stop::Ended) => {}
         Err(Stop::Terminal(error)) => console.farewell = Some(format!("the terminal fails: {error}")),
     }
-    let Console { requests, shared, farewell, .. } = console;
-    // A session that still runs takes this as the end.
-    let _ = requests.shutdown(std::net::Shutdown::Both);
-    drop(requests);
+    let Console { requests, shared, farewell, has_ended, .. } = console;
+    if !has_ended {
+        // A session that still runs takes this as the end.
+        let _ = requests.shutdown(std::net::Shutdown::Both);
+    }
     let status = child.wait();
+    drop(requests);
     shared.end_line();
     match (status, farewell) {
         (Ok(status), farewell) => {
@@ -103,6 +108,7 @@ fn open(wish: &Wish) -> Result<(Child, Console), ReadlineError> {
         waits: VecDeque::new(),
         cells: 0,
         questions: 0,
+        has_ended: false,
         farewell: None,
     };
     Ok((child, console))
@@ -282,8 +288,8 @@ impl Console {
         Ok(())
     }
 
-    fn ended(&mut self, end: crate::client::SessionEnd) -> Stop {
-        use crate::protocol::EndReason;
+    fn ended(&mut self, end: SessionEnd) -> Stop {
+        self.has_ended = true;
         self.farewell = match end.reason {
             // The session has said on standard error itself why it did not start.
             EndReason::Shutdown | EndReason::RuntimeExit | EndReason::StartupFailed => None,

@@ -114,6 +114,10 @@ impl Beginning {
 
 /// Hosts a session until it ends; gives the process's exit status.
 pub fn serve(wish: &Wish, beginning: &Beginning) -> ExitCode {
+    // A wrong word on the command line, like a wrong descriptor: told before anything is touched.
+    if let Some(folder) = wish.cwd.as_ref().filter(|folder| !beginning.folder.join(folder).is_dir()) {
+        return super::refuse(format!("there is no directory {} (--cwd)", folder.display()));
+    }
     let mut link = match Link::open(wish) {
         Ok(link) => link,
         Err(error) => return super::refuse(error),

@@ -154,6 +154,34 @@ pub fn note_interrupts() {
     }
 }
 
+/// A terminal that shows nothing of what is typed, until this is dropped.
+pub struct Unseen {
+    fd: RawFd,
+    before: libc::termios,
+}
+
+impl Unseen {
+    /// Makes the terminal so; None if the descriptor is none.
+    pub fn on(fd: RawFd) -> Option<Unseen> {
+        // SAFETY: termios is plain data, read and written by the calls.
+        unsafe {
+            let mut settings: libc::termios = std::mem::zeroed();
+            checked(libc::tcgetattr(fd, &raw mut settings)).ok()?;
+            let before = settings;
+            settings.c_lflag &= !libc::ECHO;
+            checked(libc::tcsetattr(fd, libc::TCSADRAIN, &raw const settings)).ok()?;
+            Some(Unseen { fd, before })
+        }
+    }
+}
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        // SAFETY: the settings are those that the terminal had.
+        unsafe { libc::tcsetattr(self.fd, libc::TCSADRAIN, &raw const self.before) };
+    }
+}
+
 /// A pidfd of a process.
 pub fn open_process(pid: i32) -> io::Result<OwnedFd> {
     // SAFETY: the call takes two integers; the descriptor that it gives is ours.
@@ -209,9 +237,15 @@ pub fn exec(program: &OsStr, arguments: &[&OsStr]) -> io::Error {
     };
     let mut pointers: Vec<*const libc::c_char> = arguments.iter().map(|text| text.as_ptr()).collect();
     pointers.push(std::ptr::null());
-    // SAFETY: both are C strings, the vector ends in null, and all of it lives until the call returns.
-    unsafe { libc::execv(program.as_ptr(), pointers.as_ptr()) };
-    io::Error::last_os_error()
+    // SAFETY: both are C strings, the vector ends in null, and all of it lives until the call returns. Rust's own start
+    // ignores SIGPIPE, and a program would inherit that; only dispositions are changed, and put back upon failure.
+    unsafe {
+        let before = libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        libc::execv(program.as_ptr(), pointers.as_ptr());
+        let error = io::Error::last_os_error();
+        libc::signal(libc::SIGPIPE, before);
+        error
+    }
 }
 
 /// A nameless file in memory, closed upon exec unless [`set_inherited`] says otherwise.

@@ -1,5 +1,6 @@
 //! The console's keyboard: lines with editing and history, answers to a running program, passwords.
 
+use super::sys;
 use crate::config::Lang;
 use rustyline::config::Configurer;
 use rustyline::error::ReadlineError;
@@ -74,7 +75,10 @@ impl Terminal {
         if !hidden {
             return self.line(last, "");
         }
-        match rpassword::prompt_password(last) {
+        // Before the prompt is seen: somebody may answer at once.
+        let _unseen = sys::Unseen::on(libc::STDIN_FILENO);
+        eprint!("{last}");
+        match rpassword::read_password() {
             Ok(text) => Ok(Typed::Line(text)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Typed::Interrupt),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Typed::End),

@@ -8,6 +8,7 @@ mod harness;
 mod pythons;
 
 mod cells;
+mod console;
 mod death;
 mod discarding;
 mod ending;
