@@ -260,7 +260,12 @@ pub(crate) fn strike() {
     if main == 0 || DELIVER.load(SeqCst) == 0 {
         return;
     }
-    let is_ignored = current().sa_sigaction == libc::SIG_IGN;
+    let action = current().sa_sigaction;
+    if action == libc::SIG_DFL {
+        // The runtime has finalised and put the default back, which would end the process without a word.
+        return;
+    }
+    let is_ignored = action == libc::SIG_IGN;
     let set_flag = SET_FLAG.load(SeqCst);
     if is_ignored && set_flag != 0 {
         // C's system() ignores SIGINT while it waits.
