@@ -72,9 +72,11 @@ fn i1_children_are_interrupted_too() {
             s.until_asleep();
             s.interrupt();
             s.finish(&id).interrupted();
-            s.says("1 + 1", "2\n");
+            // A child of Python's tells of its own interrupt, maybe later.
+            assert_eq!(s.run("1 + 1").ok().stdout, "2\n");
         }
-        s.says("p.join(10)", "");
+        s.run("p.join(10)").ok();
+        s.take(None);
     });
 }
 
@@ -145,7 +147,8 @@ fn i4_an_interrupt_that_user_code_catches_is_over() {
 fn i4_interrupts_in_awkward_places_leave_the_session_usable() {
     for_each_python(|s, _| {
         s.says("import sys, contextlib, gc", "");
-        let spin = "print('go', flush=True)\n        while spinning: pass";
+        let spin = "spin()";
+        s.says("def spin():\n    global spinning\n    if spinning:\n        spinning = False\n        print('go', flush=True)\n        while True: pass", "");
         for code in [
             format!("if 1:\n    try: 1/0\n    finally:\n        {spin}"),
             format!("class C:\n    def __enter__(self): pass\n    def __exit__(self, *a):\n        {spin}\nwith C(): pass"),
