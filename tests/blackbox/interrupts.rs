@@ -60,14 +60,15 @@ fn i1_children_are_interrupted_too() {
     for_each_python(|s, _| {
         s.says("import subprocess, os", "");
         for code in [
-            "subprocess.run(['sleep', '60'])",
-            "p = subprocess.Popen(['sleep', '60']); p.wait()",
-            "subprocess.check_output('sleep 60; true', shell=True)",
-            "os.system('sleep 60')",
-            "os.popen('sleep 60').read()",
-            "import multiprocessing as mp, time\np = mp.get_context('fork').Process(target=time.sleep, args=(60,)); p.start(); p.join()",
+            "print('go', flush=True); subprocess.run(['sleep', '60'])",
+            "print('go', flush=True); p = subprocess.Popen(['sleep', '60']); p.wait()",
+            "subprocess.check_output('echo go >&2; sleep 60; true', shell=True)",
+            "subprocess.run(['sh', '-c', 'echo go; while :; do sleep 60; done'])",
+            "os.system('echo go; exec sleep 60')",
+            "os.popen('echo go >&2; exec sleep 60').read()",
+            "import multiprocessing as mp, time\np = mp.get_context('fork').Process(target=lambda: (print('go', flush=True), time.sleep(60))); p.start(); p.join()",
         ] {
-            let id = s.begin(&format!("print('go', flush=True)\n{code}"));
+            let id = s.begin(code);
             s.until_printed(&id, "go\n");
             s.until_asleep();
             s.interrupt();
