@@ -88,6 +88,10 @@ impl Engine {
         let events = if is_one { sys::dup_high(config.channel.request_fd)? } else { sys::adopt(config.channel.event_fd) };
         sys::set_cloexec(requests.as_raw_fd(), true)?;
         sys::set_cloexec(events.as_raw_fd(), true)?;
+        // An interpreter that was reached by exec got these without the flag.
+        for fd in [Some(config.diagnostics_fd), config.parent_pidfd, config.control_stdin].into_iter().flatten() {
+            sys::set_cloexec(fd, true)?;
+        }
         let sink = Sink::new(events)?;
         let is_ours = config.dialect == Dialect::Worker;
         let capture = if is_ours { Some(Capture::install()?) } else { None };

@@ -46,8 +46,18 @@ pub(crate) fn interrupt_group() {
     if sys::process_group() != me {
         return;
     }
-    for process in processes().into_iter().filter(|process| process.group == me && process.pid != me) {
-        sys::signal_process(process.pid, libc::SIGINT);
+    // A shell may start a program between the look and the signal, and then wait for what was not told: look again until
+    // there is nobody new.
+    let mut told = HashSet::new();
+    loop {
+        let group = processes().into_iter().filter(|process| process.group == me && process.pid != me && !process.is_zombie);
+        let new: Vec<_> = group.filter(|process| told.insert(process.pid)).collect();
+        if new.is_empty() {
+            return;
+        }
+        for process in new {
+            sys::signal_process(process.pid, libc::SIGINT);
+        }
     }
 }
 

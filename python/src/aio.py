@@ -3,6 +3,21 @@
 import asyncio
 
 _loop = None
+_eval = eval
+
+
+def run_cell(codes, namespace):
+    """Runs a cell's code objects, with the loop running; gives the last one's value."""
+    return run(_steps(codes, namespace))
+
+
+async def _steps(codes, namespace):
+    value = None
+    for code in codes:
+        value = _eval(code, namespace)
+        if code.co_flags & 0x80:
+            value = await value
+    return value
 
 
 def run(coroutine):

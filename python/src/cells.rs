@@ -1,6 +1,7 @@
 //! The cell loop: takes a turn from the session, runs it in `__main__`, and says how it ended.
 
 use crate::bring_up::{config, set_flag};
+use crate::compile::Compiled;
 use crate::output::{self, InRole};
 use crate::{compile, errors, library, requests, session, sources};
 use pyo3::exceptions::PyRuntimeError;
@@ -13,6 +14,8 @@ use worker::{child, interrupt};
 
 static RUNTIME: std::sync::OnceLock<RuntimeInfo> = std::sync::OnceLock::new();
 static SYS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+/// Where cells run. An import for each would ask `builtins.__import__`, which is the user's to take away.
+static MAIN: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
 
 /// How the code of a cell ended.
 enum Ended {
@@ -27,6 +30,7 @@ pub(crate) fn prepare(py: Python<'_>, runtime: RuntimeInfo) -> PyResult<()> {
     compile::prepare(py)?;
     errors::prepare(py)?;
     let _ = SYS.set(py, py.import("sys")?.unbind());
+    let _ = MAIN.set(py, py.import("__main__")?.dict().unbind());
     let _ = RUNTIME.set(runtime);
     Ok(())
 }
@@ -101,7 +105,7 @@ fn close_loop(py: Python<'_>) {
 }
 
 fn main_namespace(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
-    Ok(py.import("__main__")?.dict())
+    MAIN.get(py).map(|main| main.bind(py).clone()).ok_or_else(|| PyRuntimeError::new_err("not prepared"))
 }
 
 /// `PYTHONSTARTUP`, when `--startup` asks for it.
@@ -139,11 +143,8 @@ fn run_cell(py: Python<'_>, cell: &Cell) -> Ended {
         keeps_source = codes.into_iter().flatten().any(|code| compile::defines(code).unwrap_or(true));
         let namespace = main_namespace(py)?;
         interrupt::allow();
-        if let Some(body) = &compiled.body {
-            evaluate(py, body, &namespace)?;
-        }
-        if let Some(last) = &compiled.last {
-            let value = evaluate(py, last, &namespace)?;
+        let value = evaluate(py, &compiled, &namespace)?;
+        if compiled.last.is_some() {
             display(py, &value)?;
         }
         // An interrupt that came with the last instruction is this cell's.
@@ -169,10 +170,17 @@ fn run_cell(py: Python<'_>, cell: &Cell) -> Ended {
     ended
 }
 
-fn evaluate<'py>(py: Python<'py>, code: &Bound<'py, PyAny>, namespace: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyAny>> {
-    let value = compile::evaluate(py, code, namespace)?;
-    if compile::is_coroutine(code)? {
-        return library::AIO.get(py, "run")?.call1((value,));
+/// Runs a cell's code and gives the value of its last expression. With an `await` anywhere all of it runs on the loop.
+fn evaluate<'py>(py: Python<'py>, compiled: &Compiled<'py>, namespace: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyAny>> {
+    let codes: Vec<_> = [&compiled.body, &compiled.last].into_iter().flatten().collect();
+    for code in &codes {
+        if compile::is_coroutine(code)? {
+            return library::AIO.get(py, "run_cell")?.call1((codes, namespace));
+        }
+    }
+    let mut value = py.None().into_bound(py);
+    for code in codes {
+        value = compile::evaluate(py, code, namespace)?;
     }
     Ok(value)
 }

@@ -13,7 +13,6 @@ fn p1_a_cell_that_does_not_compile_has_no_side_effect() {
             "print('ran'); x = 1\n)",
             "print('ran'); x = 1\nbreak",
             "print('ran'); x = 1\n'abc",
-            "print('ran'); x = 1\nif True:",
             "print('ran'); x = 1\nfrom __future__ import no_such_thing",
             "print('ran'); x = 1\nnonlocal y",
         ];
@@ -24,6 +23,7 @@ fn p1_a_cell_that_does_not_compile_has_no_side_effect() {
             assert_eq!(cell.stderr, cell.traceback);
             s.says("print('x' in globals())", "False\n");
         }
+        assert_eq!(s.run("print('ran'); x = 1\nif True:").failed("IndentationError").stdout, "");
         assert_eq!(s.run("x = 1\n    y = 2").failed("IndentationError").stdout, "");
         assert_eq!(s.run("if 1:\n\tx = 1\n        y = 2").failed("TabError").stdout, "");
         s.says("print('x' in globals())", "False\n");
@@ -91,7 +91,8 @@ fn p3_whatever_the_user_takes_away_the_next_cell_runs() {
         ];
         for code in spoilers {
             s.run(code);
-            s.says("1 + 1", "2\n");
+            let next = s.run("1 + 1");
+            assert_eq!(next.stdout, "2\n", "after {code:?}: {next:?}");
         }
         s.run("undefined_name").failed("NameError");
         s.says("1 + 1", "2\n");

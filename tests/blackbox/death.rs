@@ -107,7 +107,7 @@ fn l3_busy_and_sleeping_sessions_end() {
 
 #[test]
 fn l3_a_session_that_ignores_interrupts_ends() {
-    let stubborn = "print('go', flush=True)\nwhile True:\n    try:\n        while True: pass\n    except BaseException: pass";
+    let stubborn = "print('go', flush=True)\nwhile True:\n    try:\n        x = 0\n        while True: pass\n    except BaseException: pass";
     leaves_nothing(stubborn, "socket");
     leaves_nothing("import signal\nfor n in (2, 15, 1): signal.signal(n, signal.SIG_IGN)\nprint('go', flush=True)\nwhile True: pass", "socket");
 }
@@ -116,6 +116,7 @@ fn l3_a_session_that_ignores_interrupts_ends() {
 fn l3_native_code_that_holds_the_gil_does_not_hold_the_session() {
     leaves_nothing("import ctypes\nprint('go', flush=True)\nctypes.PyDLL(None).sleep(1000)", "socket");
     leaves_nothing("import ctypes\nprint('go', flush=True)\nctypes.PyDLL(None).pause()", "pipes");
+    leaves_nothing("print('go', flush=True)\nsum(range(10**15))", "socket");
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub struct Session {
     /// Events that came before one that was asked for.
     held: VecDeque<Event>,
     gathered: BTreeMap<Option<String>, Gathered>,
+    turn: u64,
     cells: u32,
     requests: u64,
     ended: bool,
@@ -34,6 +35,8 @@ pub struct Session {
 pub struct Gathered {
     pub texts: Vec<OutputText>,
     pub lines: Vec<InputLine>,
+    /// When each text came, among all of the session's.
+    turns: Vec<u64>,
 }
 
 /// What one cell has said in all.
@@ -109,6 +112,7 @@ impl Session {
             log: Vec::new(),
             held: VecDeque::new(),
             gathered: BTreeMap::new(),
+            turn: 0,
             cells: 0,
             requests: 0,
             ended: false,
@@ -363,7 +367,12 @@ impl Session {
     fn hold(&mut self, event: Event) {
         let at = event.cell().map(str::to_owned);
         match event {
-            Event::OutputText(text) => self.gathered.entry(at).or_default().texts.push(text),
+            Event::OutputText(text) => {
+                self.turn += 1;
+                let gathered = self.gathered.entry(at).or_default();
+                gathered.texts.push(text);
+                gathered.turns.push(self.turn);
+            }
             Event::InputLine(line) => self.gathered.entry(at).or_default().lines.push(line),
             other => self.held.push_back(other),
         }
@@ -447,7 +456,10 @@ impl Session {
         }
         self.ended = true;
         let all = std::mem::take(&mut self.gathered);
-        let texts: Vec<_> = all.into_values().flat_map(|gathered| gathered.texts).collect();
+        let mut turns: Vec<_> =
+            all.into_values().flat_map(|gathered| gathered.turns.into_iter().zip(gathered.texts)).collect();
+        turns.sort_by_key(|(turn, _)| *turn);
+        let texts: Vec<_> = turns.into_iter().map(|(_, text)| text).collect();
         End {
             ending,
             stdout: text_of(&texts, |text| text.stream == Stream::Stdout),
@@ -501,7 +513,7 @@ impl Drop for Session {
 
 impl Cell {
     fn new(gathered: Gathered, ready: Ready) -> Self {
-        let Gathered { texts, lines } = gathered;
+        let Gathered { texts, lines, .. } = gathered;
         Cell {
             stdout: text_of(&texts, |text| text.stream == Stream::Stdout),
             stderr: text_of(&texts, |text| text.stream == Stream::Stderr),

@@ -60,21 +60,24 @@ fn i1_children_are_interrupted_too() {
     for_each_python(|s, _| {
         s.says("import subprocess, os", "");
         for code in [
-            "subprocess.run(['sleep', '60'])",
-            "p = subprocess.Popen(['sleep', '60']); p.wait()",
-            "subprocess.check_output('sleep 60; true', shell=True)",
-            "os.system('sleep 60')",
-            "os.popen('sleep 60').read()",
-            "import multiprocessing as mp, time\np = mp.get_context('fork').Process(target=time.sleep, args=(60,)); p.start(); p.join()",
+            "print('go', flush=True); subprocess.run(['sleep', '60'])",
+            "print('go', flush=True); p = subprocess.Popen(['sleep', '60']); p.wait()",
+            "subprocess.check_output('echo go >&2; sleep 60; true', shell=True)",
+            "subprocess.run(['sh', '-c', 'echo go; while :; do sleep 60; done'])",
+            "os.system('echo go; exec sleep 60')",
+            "os.popen('echo go >&2; exec sleep 60').read()",
+            "import multiprocessing as mp, time\np = mp.get_context('fork').Process(target=lambda: (print('go', flush=True), time.sleep(60))); p.start(); p.join()",
         ] {
-            let id = s.begin(&format!("print('go', flush=True)\n{code}"));
+            let id = s.begin(code);
             s.until_printed(&id, "go\n");
             s.until_asleep();
             s.interrupt();
             s.finish(&id).interrupted();
-            s.says("1 + 1", "2\n");
+            // A child of Python's tells of its own interrupt, maybe later.
+            assert_eq!(s.run("1 + 1").ok().stdout, "2\n");
         }
-        s.says("p.join(10)", "");
+        s.run("p.join(10)").ok();
+        s.take(None);
     });
 }
 
@@ -145,7 +148,8 @@ fn i4_an_interrupt_that_user_code_catches_is_over() {
 fn i4_interrupts_in_awkward_places_leave_the_session_usable() {
     for_each_python(|s, _| {
         s.says("import sys, contextlib, gc", "");
-        let spin = "print('go', flush=True)\n        while spinning: pass";
+        let spin = "spin()";
+        s.says("def spin():\n    global spinning\n    if spinning:\n        spinning = False\n        print('go', flush=True)\n        while True: pass", "");
         for code in [
             format!("if 1:\n    try: 1/0\n    finally:\n        {spin}"),
             format!("class C:\n    def __enter__(self): pass\n    def __exit__(self, *a):\n        {spin}\nwith C(): pass"),

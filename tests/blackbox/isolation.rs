@@ -12,11 +12,13 @@ fn l4_children_see_neither_descriptors_nor_variables() {
             s.says("import os, subprocess, sys", "");
             let list = "ls = subprocess.run(['sh', '-c', 'ls -l /proc/$$/fd'], close_fds=False, capture_output=True, text=True).stdout\n\
                         sorted({line.split()[8] for line in ls.splitlines() if ' -> ' in line} - {'0', '1', '2'})";
-            // Shells keep no descriptor of their own open for `-c`, so what is left came from the session.
-            s.says(list, "[]\n");
+            // Descriptors that this test itself inherited, and so its children, are not the session's.
+            let without = format!("import subprocess\n{list}").replace("sorted(", "print(sorted(") + ")";
+            s.says(list, &python.prints(&without));
             s.says("[k for k in os.environ if 'IPC' in k or 'LISTEN' in k or k.startswith('MCP_REPL') or 'TOKEN' in k]", "[]\n");
             s.says("env = open('/proc/self/environ').read()\n[w for w in ('IPC', 'LISTEN_', 'MCP_REPL', 'TOKEN') if w in env]", "[]\n");
-            s.says("[fd for fd in map(int, os.listdir('/proc/self/fd')) if fd > 2 and os.path.exists(f'/proc/self/fd/{fd}') and os.get_inheritable(fd)]", "[]\n");
+            let inheritable = "import os\nprint([fd for fd in map(int, os.listdir('/proc/self/fd')) if fd > 2 and os.path.exists(f'/proc/self/fd/{fd}') and os.get_inheritable(fd)])";
+            s.says(inheritable, &python.prints(inheritable));
         }
     }
 }

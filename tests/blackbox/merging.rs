@@ -92,12 +92,12 @@ fn timeout_interrupts_the_cell_and_spares_the_queue() {
 #[test]
 fn timeout_strikes_once_and_is_told_whatever_the_outcome() {
     let mut s = Session::python();
-    let caught = "hits = 0\ntry:\n    while True: pass\nexcept KeyboardInterrupt: hits += 1\nimport time; time.sleep(0.2)\nprint(hits)";
+    let caught = "hits = 0\ntry:\n    x = 0\n    while True: pass\nexcept KeyboardInterrupt: hits += 1\nimport time; time.sleep(0.2)\nprint(hits)";
     s.send(Batch::cell(caught).id("t").timeout(Duration::from_millis(20)));
     let cell = s.finish("t").ok();
     assert!(cell.ready.timed_out);
     assert_eq!(cell.stdout, "1\n");
-    s.send(Batch::cell("try:\n    while True: pass\nexcept KeyboardInterrupt: 1/0").id("u").timeout(Duration::from_millis(20)));
+    s.send(Batch::cell("try:\n    x = 0\n    while True: pass\nexcept KeyboardInterrupt: 1/0").id("u").timeout(Duration::from_millis(20)));
     assert!(s.finish("u").failed("ZeroDivisionError").ready.timed_out);
     s.send(Batch::cell("'quick'").id("v").timeout(Duration::from_secs(3600)));
     assert!(!s.finish("v").ok().ready.timed_out);

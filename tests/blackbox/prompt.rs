@@ -124,7 +124,7 @@ fn p10_text_is_utf_8_whatever_the_locale_for_children_too() {
             let mut s = Session::start(launch.without_env("PYTHONIOENCODING").env(name, value));
             s.says("import sys, locale\nprint('é→', sys.stdout.encoding.lower(), sys.getfilesystemencoding())", "é→ utf-8 utf-8\n");
             s.says("print(locale.getpreferredencoding(False).lower().replace('-', ''))", "utf8\n");
-            let child = "import subprocess\nsubprocess.run([sys.executable, '-c', 'print(chr(233))'], check=True)";
+            let child = "import subprocess\nsubprocess.run([sys.executable, '-c', 'print(chr(233))'], check=True)\nNone";
             s.says(child, "é\n");
             s.says("print(subprocess.run(['locale', 'charmap'], capture_output=True, text=True).stdout)", "UTF-8\n\n");
         }

@@ -39,6 +39,11 @@ fn l5_an_interpreter_that_is_none_is_named() {
 }
 
 #[test]
+fn l5_a_folder_that_is_none_is_named() {
+    fails(launch().arg("--cwd").arg("/no/such/folder"), &["/no/such/folder"]);
+}
+
+#[test]
 fn l5_an_old_python_is_refused_by_its_version() {
     let Some(home) = std::env::home_dir() else { return };
     let versions = home.join(".pyenv/versions");
@@ -114,7 +119,6 @@ fn l5_bad_flags_are_usage_errors() {
     misuse(&["--lang"], "--lang");
     misuse(&["stray"], "stray");
     misuse(&["--ipc-fd", "3", "--ipc", "stdio"], "--ipc");
-    misuse(&["--ipc", "stdio", "--cwd", "/no/such/folder"], "/no/such/folder");
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn burst(s: &mut Session, signals: bool) {
         }
         s.take(Some(&id));
         let spared = s.begin("'spared'");
-        let mut bare = 0;
+        let mut bare = 0_usize;
         let cell = loop {
             match s.next() {
                 Event::Ready(Ready { id: None, outcome: None, .. }) => bare += 1,
@@ -127,7 +127,8 @@ fn burst(s: &mut Session, signals: bool) {
             }
         };
         assert_eq!(cell.outcome, Some(Outcome::Ok), "round {round}");
-        assert!(bare < 50, "one interrupt stopped the cell, so at most 49 came while idle");
+        // One stopped the cell: a message, unless a signal overtook the first of them.
+        assert!(bare < 50 + usize::from(signals), "{bare} bare answers to 50 interrupts, of which one stopped the cell");
         s.take(Some(&spared));
     }
 }

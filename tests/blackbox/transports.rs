@@ -131,13 +131,14 @@ fn the_hang_up_of_the_event_side_ends_the_session() {
 fn a_supervisor_that_reads_nothing_for_a_while_loses_nothing() {
     for transport in ALL {
         let mut s = Session::start(launch().transport(transport).backlog(0));
-        let id = s.begin("for i in range(200_000): print(i)");
+        let id = s.begin("print('go', flush=True)\nfor i in range(200_000): print(i)");
+        s.until_printed(&id, "go\n");
         // Nothing is received until the worker's main thread has come to rest at the full channel.
         s.until_asleep();
         let status = s.ask("status", serde_json::json!({}));
-        let cell = s.finish(&id).ok();
         s.answer_of(&status).unwrap();
-        assert!(cell.stdout.lines().enumerate().all(|(n, line)| line == n.to_string()), "{transport:?}");
+        let cell = s.finish(&id).ok();
+        assert!(cell.stdout.lines().skip(1).enumerate().all(|(n, line)| line == n.to_string()), "{transport:?}");
     }
 }
 
@@ -145,11 +146,12 @@ fn a_supervisor_that_reads_nothing_for_a_while_loses_nothing() {
 fn an_interrupt_acts_while_the_channel_is_full() {
     for transport in ALL {
         let mut s = Session::start(launch().transport(transport).backlog(0));
-        let id = s.begin("while True: print('x' * 1000)");
+        let id = s.begin("print('go')\nwhile True: print('x' * 1000)");
+        s.until_printed(&id, "go\n");
         s.until_asleep();
         s.interrupt();
         let cell = s.finish(&id).interrupted();
-        assert!(cell.stdout.starts_with("xxx"));
+        assert!(cell.stdout.starts_with("go\nxxx"));
         s.says("1 + 1", "2\n");
     }
 }
@@ -157,7 +159,8 @@ fn an_interrupt_acts_while_the_channel_is_full() {
 #[test]
 fn a_large_cell_is_taken_while_nobody_reads() {
     let mut s = Session::start(launch().backlog(0));
-    let id = s.begin("for i in range(100_000): print(i)");
+    let id = s.begin("print('go', flush=True)\nfor i in range(100_000): print(i)");
+    s.until_printed(&id, "go\n");
     s.until_asleep();
     // The worker goes on reading requests, else this would never return.
     let big = format!("len('{}')", "y".repeat(8 << 20));
