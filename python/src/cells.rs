@@ -5,6 +5,7 @@ use crate::output::{self, InRole};
 use crate::{compile, errors, library, requests, session, sources};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::intern;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyModule};
 use worker::engine::{Cell, Turn};
@@ -101,7 +102,9 @@ fn close_loop(py: Python<'_>) {
 }
 
 fn main_namespace(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
-    Ok(py.import("__main__")?.dict())
+    // Not by an import, which runs a user's `__import__` and costs as much as compiling a small cell.
+    let modules = sys(py)?.getattr(intern!(py, "modules"))?;
+    Ok(modules.get_item(intern!(py, "__main__"))?.cast_into::<PyModule>()?.dict())
 }
 
 /// `PYTHONSTARTUP`, when `--startup` asks for it.
@@ -179,7 +182,7 @@ fn evaluate<'py>(py: Python<'py>, code: &Bound<'py, PyAny>, namespace: &Bound<'p
 
 /// Shows a value as the prompt does.
 fn display(py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-    let hook = sys(py)?.getattr("displayhook").map_err(|_| PyRuntimeError::new_err("lost sys.displayhook"))?;
+    let hook = sys(py)?.getattr(intern!(py, "displayhook")).map_err(|_| PyRuntimeError::new_err("lost sys.displayhook"))?;
     let _role = InRole::enter(Role::Result);
     hook.call1((value,)).map(drop)
 }
