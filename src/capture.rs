@@ -1,7 +1,7 @@
 //! The process's raw fds 1 and 2, which C code and child processes write to, as pipes that end in the session.
 
 use crate::protocol::Stream;
-use crate::sys;
+use crate::sys::{self, Pair};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
@@ -14,6 +14,7 @@ pub(crate) struct Capture {
     readers: [OwnedFd; 2],
     /// Copies of the writing ends, so that a program that closes its fd 1 does not end the pipe.
     _writers: [OwnedFd; 2],
+    pair: Pair,
 }
 
 impl Capture {
@@ -23,7 +24,8 @@ impl Capture {
         let (err_reader, err_writer) = sys::pipe()?;
         sys::dup_onto(out_writer.as_raw_fd(), 1)?;
         sys::dup_onto(err_writer.as_raw_fd(), 2)?;
-        Ok(Capture { readers: [out_reader, err_reader], _writers: [out_writer, err_writer] })
+        let pair = Pair::new([out_reader.as_raw_fd(), err_reader.as_raw_fd()])?;
+        Ok(Capture { readers: [out_reader, err_reader], _writers: [out_writer, err_writer], pair })
     }
 
     pub(crate) fn fds(&self) -> [RawFd; 2] {
@@ -32,10 +34,7 @@ impl Capture {
 
     /// Which pipes hold something.
     pub(crate) fn look(&self) -> [bool; 2] {
-        let [out, err] = self.fds();
-        let mut fds = [sys::pollfd(out, libc::POLLIN), sys::pollfd(err, libc::POLLIN)];
-        sys::poll(&mut fds, Some(std::time::Duration::ZERO));
-        [fds[0].revents & libc::POLLIN != 0, fds[1].revents & libc::POLLIN != 0]
+        self.pair.readable()
     }
 
     /// Reads as much as the pipe holds at this moment, in pieces.

@@ -115,7 +115,10 @@ impl Control {
         let routed = state.route(batch);
         match routed {
             Ok(Routed::Queued | Routed::ToMain) => {
-                if state.main_is_parked {
+                // Not under the lock: the main thread would wake into it.
+                let is_parked = state.main_is_parked;
+                drop(state);
+                if is_parked {
                     self.shared.main_wake.set();
                 }
             }

@@ -196,6 +196,60 @@ pub fn ppoll(fds: &mut [libc::pollfd], timeout: Option<Duration>, open: &libc::s
     }
 }
 
+/// Tells of two descriptors which can be read now. Asked before each `print`, so it must cost as little as can be.
+///
+/// An epoll with nothing to tell answers without looking at the descriptors, in a third of the time that `poll` takes,
+/// half of which is being a point of cancellation. A pipe joins the epoll's list inside its writer's `write`.
+#[derive(Debug)]
+pub struct Pair {
+    #[cfg(target_os = "linux")]
+    set: OwnedFd,
+    #[cfg(not(target_os = "linux"))]
+    fds: [RawFd; 2],
+}
+
+impl Pair {
+    /// The descriptors must stay open as long as this lives.
+    #[cfg(target_os = "linux")]
+    pub fn new(fds: [RawFd; 2]) -> io::Result<Pair> {
+        // SAFETY: epoll_create1 touches no memory; the result is a fresh descriptor.
+        let set = unsafe { OwnedFd::from_raw_fd(check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?) };
+        for (number, fd) in fds.into_iter().enumerate() {
+            let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: number as u64 };
+            // SAFETY: the event lives across the call.
+            check(unsafe { libc::epoll_ctl(set.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &mut event) })?;
+        }
+        Ok(Pair { set: dup_high(set.as_raw_fd())? })
+    }
+
+    /// Which of them can be read now.
+    #[cfg(target_os = "linux")]
+    pub fn readable(&self) -> [bool; 2] {
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; 2];
+        // SAFETY: the kernel writes at most two events. The raw call is no point of cancellation.
+        let count = unsafe { libc::syscall(libc::SYS_epoll_pwait, self.set.as_raw_fd(), events.as_mut_ptr(), 2, 0, 0, 8) };
+        let mut readable = [false; 2];
+        for event in &events[..count.clamp(0, 2) as usize] {
+            readable[event.u64 as usize & 1] = true;
+        }
+        readable
+    }
+
+    /// The descriptors must stay open as long as this lives.
+    #[cfg(not(target_os = "linux"))]
+    pub fn new(fds: [RawFd; 2]) -> io::Result<Pair> {
+        Ok(Pair { fds })
+    }
+
+    /// Which of them can be read now.
+    #[cfg(not(target_os = "linux"))]
+    pub fn readable(&self) -> [bool; 2] {
+        let mut fds = self.fds.map(|fd| pollfd(fd, libc::POLLIN));
+        poll(&mut fds, Some(Duration::ZERO));
+        fds.map(|fd| fd.revents & libc::POLLIN != 0)
+    }
+}
+
 /// Something that one thread sets and another finds in its `poll`: an eventfd, or a pipe where there is none.
 #[derive(Debug)]
 pub struct Wake {

@@ -6,6 +6,7 @@ use crate::output::{self, InRole};
 use crate::{compile, errors, library, requests, session, sources};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::intern;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyModule};
 use worker::engine::{Cell, Turn};
@@ -187,7 +188,7 @@ fn evaluate<'py>(py: Python<'py>, compiled: &Compiled<'py>, namespace: &Bound<'p
 
 /// Shows a value as the prompt does.
 fn display(py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-    let hook = sys(py)?.getattr("displayhook").map_err(|_| PyRuntimeError::new_err("lost sys.displayhook"))?;
+    let hook = sys(py)?.getattr(intern!(py, "displayhook")).map_err(|_| PyRuntimeError::new_err("lost sys.displayhook"))?;
     let _role = InRole::enter(Role::Result);
     hook.call1((value,)).map(drop)
 }

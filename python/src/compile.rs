@@ -84,7 +84,7 @@ pub(crate) fn cell<'py>(py: Python<'py>, source: &str, file: &str) -> PyResult<C
 }
 
 fn flags_of(code: &Bound<'_, PyAny>) -> PyResult<i32> {
-    code.getattr("co_flags")?.extract()
+    code.getattr(pyo3::intern!(code.py(), "co_flags"))?.extract()
 }
 
 /// Whether running the code gives a coroutine: there is an `await` at its top level.
@@ -95,7 +95,7 @@ pub(crate) fn is_coroutine(code: &Bound<'_, PyAny>) -> PyResult<bool> {
 /// Whether functions or classes were defined in the code, which keep its source in use.
 pub(crate) fn defines(code: &Bound<'_, PyAny>) -> PyResult<bool> {
     let kind = code.get_type();
-    Ok(code.getattr("co_consts")?.cast_into::<PyTuple>()?.iter().any(|constant| constant.get_type().is(&kind)))
+    Ok(code.getattr(pyo3::intern!(code.py(), "co_consts"))?.cast_into::<PyTuple>()?.iter().any(|constant| constant.get_type().is(&kind)))
 }
 
 /// Runs a code object in a namespace.

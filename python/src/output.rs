@@ -346,7 +346,7 @@ pub(crate) fn flush_session(py: Python<'_>) -> PyResult<()> {
 
 /// Flushes what user code has put in the place of our streams, as the prompt does.
 pub(crate) fn flush_replaced(py: Python<'_>) {
-    let Ok(sys) = py.import("sys") else { return };
+    let Ok(sys) = crate::cells::sys(py) else { return };
     for (name, stream) in [("stderr", Stream::Stderr), ("stdout", Stream::Stdout)] {
         if let Ok(object) = sys.getattr(name)
             && !object.is_none()

@@ -16,9 +16,9 @@ fn waiting() -> std::sync::MutexGuard<'static, Sources> {
 }
 
 fn cache<'py>(py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-    let modules = py.import("sys")?.getattr("modules")?;
+    let modules = crate::cells::sys(py)?.getattr(pyo3::intern!(py, "modules"))?;
     let modules = modules.cast::<PyDict>()?;
-    match modules.get_item("linecache")? {
+    match modules.get_item(pyo3::intern!(py, "linecache"))? {
         // A module that is still being imported, or was replaced by a user's own, may have no cache.
         Some(module) => Ok(module.getattr("cache").ok().and_then(|cache| cache.cast_into::<PyDict>().ok())),
         None => Ok(None),
