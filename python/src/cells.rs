@@ -3,8 +3,8 @@
 use crate::bring_up::{config, set_flag};
 use crate::compile::Compiled;
 use crate::output::{self, InRole};
-use crate::{compile, errors, library, requests, session, sources};
-use pyo3::exceptions::PyRuntimeError;
+use crate::{compile, errors, figures, library, requests, session, sources};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::intern;
 use pyo3::sync::PyOnceLock;
@@ -161,12 +161,26 @@ fn run_cell(py: Python<'_>, cell: &Cell) -> Ended {
             failed(py, error)
         }
     };
+    let ended = show_figures(py, cell, ended);
     if !child::in_child() {
         output::flush_replaced(py);
     }
     interrupt::forbid();
     if !keeps_source {
         let _ = sources::forget(py, &file);
+    }
+    ended
+}
+
+/// Shows what the cell has drawn, also when it failed. A figure that cannot be drawn is an error of a cell that had none.
+fn show_figures(py: Python<'_>, cell: &Cell, ended: Ended) -> Ended {
+    let Err(error) = figures::finish_cell(py, cell.cell.number) else { return ended };
+    if matches!(ended, Ended::Ok) {
+        return failed(py, error);
+    }
+    if !error.is_instance_of::<PyKeyboardInterrupt>(py) {
+        // The cell's own error is the one that is told; this one is printed too.
+        let _ = errors::print(py, error);
     }
     ended
 }
@@ -197,7 +211,7 @@ fn failed(py: Python<'_>, error: PyErr) -> Ended {
     if let Some(end) = errors::exit_of(py, &error) {
         return Ended::Exit(end);
     }
-    let outcome = if error.is_instance_of::<pyo3::exceptions::PyKeyboardInterrupt>(py) {
+    let outcome = if error.is_instance_of::<PyKeyboardInterrupt>(py) {
         Outcome::Interrupted
     } else {
         Outcome::Error

@@ -1,14 +1,14 @@
 //! Small hooks into CPython: modules that are looked after when they are imported, and functions that the session must see.
 
 use crate::bring_up::set_flag;
-use crate::{fork, input, library, session, sources};
+use crate::{figures, fork, input, library, session, sources};
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use worker::{child, interrupt};
 
 /// Modules that something is done to once they are imported.
-const WATCHED: [&str; 3] = ["getpass", "select", "linecache"];
+const WATCHED: [&str; 4] = ["getpass", "select", "linecache", "matplotlib"];
 
 /// Installs all hooks.
 pub(crate) fn install(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -49,10 +49,13 @@ impl Finder {
         path: Option<Bound<'py, PyAny>>,
         target: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = slf.py();
+        if name == figures::MODULE {
+            return figures::spec(py).map(Some);
+        }
         if !WATCHED.contains(&name) {
             return Ok(None);
         }
-        let py = slf.py();
         for finder in py.import("sys")?.getattr("meta_path")?.try_iter()? {
             let finder = finder?;
             if finder.is(slf) || !finder.hasattr("find_spec")? {

@@ -9,6 +9,7 @@ mod bring_up;
 mod cells;
 mod compile;
 mod errors;
+mod figures;
 mod fork;
 mod guard;
 mod hooks;

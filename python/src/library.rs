@@ -42,7 +42,11 @@ impl Part {
 
 /// Top-level `await`.
 pub(crate) static AIO: Part = Part::new("<worker aio>", include_str!("aio.py"));
-/// What is done to `getpass` and `select` when they are imported.
+/// What is done to `getpass`, `select` and `matplotlib` when they are imported.
 pub(crate) static PATCHES: Part = Part::new("<worker patches>", include_str!("patches.py"));
 /// `is_complete`, `complete`, `inspect` and `variables`.
 pub(crate) static REQUESTS: Part = Part::new("<worker requests>", include_str!("requests.py"));
+/// The matplotlib backend.
+pub(crate) static FIGURES: Part = Part::new("<worker figures>", include_str!("figures.py"));
+/// Who holds a figure.
+pub(crate) static HOLDERS: Part = Part::new("<worker holders>", include_str!("holders.py"));

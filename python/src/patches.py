@@ -1,4 +1,4 @@
-"""What is done to modules of the standard library that read standard input past Python's own file objects."""
+"""What is done to modules when they are imported: those that read standard input past Python's files, and matplotlib."""
 
 
 def patch_getpass(module, bridge):
@@ -17,6 +17,25 @@ def patch_getpass(module, bridge):
     getpass.__module__ = "getpass"
     getpass.__doc__ = original.__doc__
     module.getpass = getpass
+
+
+def patch_matplotlib(module, bridge):
+    """Figures are the session's to show, unless the user has chosen a backend."""
+
+    try:
+        settings = module.rcParams
+        # Looking at it the plain way makes pyplot choose one.
+        chosen = dict.__getitem__(settings, "backend")
+        if chosen is not module.rcsetup._auto_backend_sentinel:
+            if "MPLBACKEND" in module.os.environ or not module.matplotlib_fname().startswith("/etc/"):
+                return
+            # A distribution's file is nobody's choice. One that opens no window may well be an administrator's.
+            if chosen.lower() not in ("tkagg", "qtagg", "qt5agg", "gtk3agg", "gtk4agg", "wxagg", "macosx"):
+                return
+        settings["backend"] = "module://_worker_figures"
+    except Exception:
+        # A matplotlib of another make keeps the backend that it has.
+        return
 
 
 def _is_stdin(file):
