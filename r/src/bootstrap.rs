@@ -4,7 +4,7 @@
 
 use crate::console_ffi as ffi;
 use crate::main_cell::MainCell;
-use crate::{failure, plots, rapi};
+use crate::{device, failure, plots, rapi};
 use libR_sys::SEXP;
 use std::ffi::CStr;
 use std::ptr::null_mut;
@@ -18,11 +18,9 @@ static OWN: MainCell<SEXP> = MainCell::new(null_mut());
 pub(crate) fn run(plot: PlotSize) {
     // SAFETY: every value is protected until it is used; nothing here has a destructor.
     unsafe {
-        let maker = libR_sys::Rf_protect(evaluate(include_str!("bootstrap.R"),
-            libR_sys::R_BaseEnv,
-        ));
+        let maker = libR_sys::Rf_protect(evaluate(include_str!("bootstrap.R"), libR_sys::R_BaseEnv));
         let record = libR_sys::Rf_protect(native(failure::record as *const ()));
-        let adopt = libR_sys::Rf_protect(native(plots::adopt as *const ()));
+        let adopt = libR_sys::Rf_protect(native(device::adopt as *const ()));
         let next_file = libR_sys::Rf_protect(native(plots::next_file as *const ()));
         let size = libR_sys::Rf_protect(libR_sys::Rf_allocVector(libR_sys::SEXPTYPE::VECSXP, 3));
         for (index, number) in [plot.width, plot.height, plot.dpi].into_iter().enumerate() {
@@ -75,8 +73,7 @@ pub(crate) fn evaluate(code: &str, env: SEXP) -> SEXP {
     unsafe {
         let text = libR_sys::Rf_protect(rapi::string(code));
         let mut status = libR_sys::ParseStatus::PARSE_NULL;
-        let expressions =
-            libR_sys::Rf_protect(ffi::R_ParseVector(text, -1, &mut status, rapi::nil()));
+        let expressions = libR_sys::Rf_protect(ffi::R_ParseVector(text, -1, &mut status, rapi::nil()));
         let mut value = rapi::nil();
         if status == libR_sys::ParseStatus::PARSE_OK {
             for index in 0..libR_sys::Rf_xlength(expressions) {
@@ -128,11 +125,7 @@ pub(crate) fn describe_condition() -> Option<ErrorInfo> {
     // SAFETY: `described` is a list of three as `bootstrap.R` makes it; nothing allocates in R while it is read.
     let info = unsafe {
         let part = |index| rapi::strings(libR_sys::VECTOR_ELT(described, index));
-        ErrorInfo {
-            name: part(0).concat(),
-            message: part(1).concat(),
-            traceback: part(2),
-        }
+        ErrorInfo { name: part(0).concat(), message: part(1).concat(), traceback: part(2) }
     };
     keep_condition(rapi::nil());
     Some(info)
@@ -152,15 +145,7 @@ pub(crate) fn calls() -> Vec<String> {
 /// What R this is.
 pub(crate) fn runtime() -> RuntimeInfo {
     // SAFETY: the binding is there since `run`.
-    let version =
-        unsafe { rapi::strings(libR_sys::Rf_findVarInFrame(own(), rapi::symbol(c"version"))) }
-            .concat();
+    let version = unsafe { rapi::strings(libR_sys::Rf_findVarInFrame(own(), rapi::symbol(c"version"))) }.concat();
     let home = std::env::var("R_HOME").unwrap_or_default();
-    RuntimeInfo {
-        name: "R".to_owned(),
-        version,
-        executable: None,
-        home: Some(home.clone()),
-        prefix: home,
-    }
+    RuntimeInfo { name: "R".to_owned(), version, executable: None, home: Some(home.clone()), prefix: home }
 }

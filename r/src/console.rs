@@ -3,21 +3,18 @@
 //! R calls these from deep inside itself, and some of what they do leaves by a jump. So each callback is a loop over steps:
 //! ordinary code decides on a [`Step`] and returns, and the callback, which owns nothing, takes it.
 
-#![expect(
-    unsafe_code,
-    reason = "callbacks that R calls, and R's global variables"
-)]
+#![expect(unsafe_code, reason = "callbacks that R calls, and R's global variables")]
 
 use crate::console_ffi as ffi;
 use crate::feed::{self, FEED, Parsed};
 use crate::main_cell::MainCell;
 use crate::quit::{self, Wish};
-use crate::{bootstrap, events, failure, plots, rapi, reads, requests, result};
+use crate::{bootstrap, events, failure, output, plots, rapi, reads, requests, result};
 use libc::{c_char, c_int, c_uchar};
 use std::ffi::CStr;
 use worker::config::PlotSize;
 use worker::engine::{Engine, Turn};
-use worker::protocol::{ErrorInfo, Outcome, Role, SessionEnd, Stream};
+use worker::protocol::{ErrorInfo, Outcome, SessionEnd};
 use worker::{child, interrupt};
 
 /// The session, once it is open.
@@ -25,16 +22,9 @@ static ENGINE: MainCell<Option<Engine>> = MainCell::new(None);
 static PHASE: MainCell<Phase> = MainCell::new(Phase::Starting);
 /// R's innermost context while its own prompt asks.
 static TOP: MainCell<*mut libc::c_void> = MainCell::new(std::ptr::null_mut());
-static PLOT: MainCell<PlotSize> = MainCell::new(PlotSize {
-    width: 7.0,
-    height: 5.0,
-    dpi: 96.0,
-});
+static PLOT: MainCell<PlotSize> = MainCell::new(PlotSize { width: 7.0, height: 5.0, dpi: 96.0 });
 /// R has evaluated what it was fed.
 static EVALUATED: MainCell<bool> = MainCell::new(false);
-
-/// Something of ours runs in R, and nobody is to hear of it.
-static MUTED: MainCell<bool> = MainCell::new(false);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -71,9 +61,12 @@ pub(crate) enum Step {
 
 /// The session. It is open before any callback can run.
 pub(crate) fn engine() -> Engine {
-    ENGINE
-        .with(|engine| engine.clone())
-        .expect("the session is opened before R is")
+    ENGINE.with(|engine| engine.clone()).expect("the session is opened before R is")
+}
+
+/// Runs `body` with the session, without a handle of its own.
+pub(crate) fn with_engine(body: impl FnOnce(&Engine) -> bool) -> bool {
+    ENGINE.with(|engine| engine.as_ref().is_none_or(body))
 }
 
 /// Puts the callbacks in R's place. After `Rf_initialize_R`, which puts its own there.
@@ -86,12 +79,12 @@ pub(crate) fn install(engine: Engine, plot: PlotSize) {
         ffi::R_Consolefile = std::ptr::null_mut();
         ffi::ptr_R_ReadConsole = Some(read_console);
         ffi::ptr_R_WriteConsole = None;
-        ffi::ptr_R_WriteConsoleEx = Some(write_console);
-        ffi::ptr_R_ResetConsole = Some(reset_console);
-        ffi::ptr_R_ClearerrConsole = Some(nothing);
-        ffi::ptr_R_FlushConsole = Some(flush_console);
+        ffi::ptr_R_WriteConsoleEx = Some(output::write_console);
+        ffi::ptr_R_ResetConsole = Some(output::reset_console);
+        ffi::ptr_R_ClearerrConsole = Some(output::nothing);
+        ffi::ptr_R_FlushConsole = Some(output::flush_console);
         ffi::ptr_R_Busy = Some(busy);
-        ffi::ptr_R_ShowMessage = Some(show_message);
+        ffi::ptr_R_ShowMessage = Some(output::show_message);
         ffi::ptr_R_CleanUp = Some(quit::clean_up);
     }
 }
@@ -169,24 +162,15 @@ fn ask(prompt: *const c_char, buffer: *mut c_uchar, size: c_int) -> Step {
         };
     }
     // SAFETY: R passes a C string and a buffer of `size` bytes.
-    let (prompt, buffer) = unsafe {
-        (
-            CStr::from_ptr(prompt),
-            std::slice::from_raw_parts_mut(buffer, size.max(2) as usize),
-        )
-    };
+    let (prompt, buffer) =
+        unsafe { (CStr::from_ptr(prompt), std::slice::from_raw_parts_mut(buffer, size.max(2) as usize)) };
     reads::read(&prompt.to_string_lossy(), buffer)
 }
 
 /// No call is active: R's own prompt asks, or prints a value.
-fn is_at_top() -> bool {
+pub(crate) fn is_at_top() -> bool {
     // SAFETY: R's variable.
     !TOP.get().is_null() && unsafe { ffi::R_GlobalContext } == TOP.get()
-}
-
-/// From now on what R prints is dropped, or no longer.
-pub(crate) fn mute(is_muted: bool) {
-    MUTED.set(is_muted);
 }
 
 fn started() {
@@ -238,11 +222,7 @@ fn verdict() -> (Outcome, Option<ErrorInfo>) {
 
 fn finish(outcome: Outcome, error: Option<&ErrorInfo>) -> Step {
     if child::in_child() {
-        return Step::End(Wish::Runtime {
-            save: 0,
-            status: 0,
-            run_last: false,
-        });
+        return Step::End(Wish::Runtime { save: 0, status: 0, run_last: false });
     }
     plots::show_changes();
     engine().finish_cell(outcome, error);
@@ -304,111 +284,14 @@ fn fill(buffer: *mut c_uchar, size: c_int) -> Step {
         return Step::Return(1);
     }
     interrupt::allow();
-    if interrupt_is_pending() {
-        Step::InterruptFirst
-    } else {
-        Step::Return(1)
-    }
+    if interrupt_is_pending() { Step::InterruptFirst } else { Step::Return(1) }
 }
 
-/// `ptr_R_WriteConsoleEx`: `kind` is 0 for stdout and 1 for stderr.
-unsafe extern "C-unwind" fn write_console(text: *const c_char, length: c_int, kind: c_int) {
-    // SAFETY: R passes `length` bytes.
-    let bytes = unsafe {
-        std::slice::from_raw_parts(text.cast::<u8>(), usize::try_from(length).unwrap_or(0))
-    };
-    if !write(
-        bytes,
-        if kind == 0 {
-            Stream::Stdout
-        } else {
-            Stream::Stderr
-        },
-    ) {
-        interrupt::allow();
-        // SAFETY: nothing in this frame has a destructor.
-        unsafe { ffi::R_CheckUserInterrupt() };
-    }
-}
-
-/// Says what R prints; false when an interrupt came while the channel was full, and the rest is lost.
-fn write(bytes: &[u8], stream: Stream) -> bool {
-    if child::in_child() {
-        child::write_raw(stream, bytes);
-        return true;
-    }
-    if MUTED.get() {
-        return true;
-    }
-    if plots::has_new_page() && !failure::text_is_due() {
-        plots::show_new_pages();
-    }
-    let role = match stream {
-        Stream::Stdout => result::is_printed(is_at_top()).then_some(Role::Result),
-        Stream::Stderr => failure::role_of_stderr(bytes),
-    };
-    ENGINE.with(|engine| {
-        let Some(engine) = engine else { return true };
-        match std::str::from_utf8(bytes) {
-            Ok(text) => write_text(engine, stream, role, text),
-            Err(_) => held(|| engine.write_bytes(stream, role, bytes).is_ok()),
-        }
-    })
-}
-
-fn write_text(engine: &Engine, stream: Stream, role: Option<Role>, text: &str) -> bool {
-    let mut done = engine.offer(stream, role, text, false);
-    while done < text.len() {
-        if !held(|| engine.wait_for_room().is_ok()) {
-            return false;
-        }
-        done += engine.offer(stream, role, &text[done..], true);
-    }
-    true
-}
-
-/// Runs `wait` with SIGINT held, unless R has noted an interrupt already.
-fn held(wait: impl FnOnce() -> bool) -> bool {
-    let held = interrupt::hold();
-    // SAFETY: R's flags.
-    let is_pending = unsafe {
-        libR_sys::R_interrupts_pending != 0
-            && libR_sys::R_interrupts_suspended == libR_sys::Rboolean::FALSE
-    };
-    let is_done = !is_pending && wait();
-    drop(held);
-    is_done
-}
-
-unsafe extern "C-unwind" fn flush_console() {
-    // A flush that an interrupt ends is over; the interrupt acts where R looks for it next.
-    let _ = ENGINE.with(|engine| {
-        engine
-            .as_ref()
-            .map(|engine| held(|| engine.flush().is_ok()))
-    });
-}
-
+/// R begins or ends to evaluate.
 unsafe extern "C-unwind" fn busy(is_busy: c_int) {
     if is_busy != 0 {
         EVALUATED.set(true);
     }
-}
-
-/// R leaves what it was at, after an error or an interrupt.
-unsafe extern "C-unwind" fn reset_console() {
-    failure::note_jump();
-}
-
-unsafe extern "C-unwind" fn nothing() {}
-
-unsafe extern "C-unwind" fn show_message(message: *const c_char) {
-    // SAFETY: R passes a C string.
-    let message = unsafe { CStr::from_ptr(message) }.to_string_lossy();
-    if !is_started() {
-        quit::give_reason(&message);
-    }
-    write(format!("{message}\n").as_bytes(), Stream::Stderr);
 }
 
 /// No cell is taken from now on; `by_runtime`: because the user's code wants it so.

@@ -3,28 +3,20 @@
 //! R leaves a function by `longjmp` when an error or an interrupt ends it. What can do so is declared `C-unwind` here, even
 //! where libR-sys has it as well: a frame of ours that calls such a function holds nothing with a destructor.
 
-#![expect(
-    non_snake_case,
-    non_upper_case_globals,
-    non_camel_case_types,
-    reason = "the names are R's"
-)]
-#![expect(missing_docs, reason = "R's headers document these")]
+#![expect(non_snake_case, non_upper_case_globals, reason = "the names are R's")]
+#![expect(improper_ctypes, reason = "R's values are opaque, and only pointers to them cross")]
 #![expect(unsafe_code, reason = "declarations of R's C interface")]
 
 use libR_sys::{ParseStatus, Rboolean, SEXP};
 use libc::{c_char, c_int, c_uchar, c_void, fd_set};
 
-pub type ReadConsole =
-    unsafe extern "C-unwind" fn(*const c_char, *mut c_uchar, c_int, c_int) -> c_int;
+pub type ReadConsole = unsafe extern "C-unwind" fn(*const c_char, *mut c_uchar, c_int, c_int) -> c_int;
 pub type WriteConsole = unsafe extern "C-unwind" fn(*const c_char, c_int);
 pub type WriteConsoleEx = unsafe extern "C-unwind" fn(*const c_char, c_int, c_int);
 pub type Plain = unsafe extern "C-unwind" fn();
 pub type Busy = unsafe extern "C-unwind" fn(c_int);
 pub type CleanUp = unsafe extern "C-unwind" fn(c_int, c_int, c_int);
 pub type Message = unsafe extern "C-unwind" fn(*const c_char);
-/// What `loadhistory`, `savehistory` and `timestamp` call.
-pub type History = unsafe extern "C-unwind" fn(SEXP, SEXP, SEXP, SEXP);
 
 /// R's list of descriptors to serve while it waits.
 #[repr(C)]
@@ -43,14 +35,12 @@ pub const StdinActivity: c_int = 2;
 unsafe extern "C-unwind" {
     // Rinterface.h
     pub static mut R_SignalHandlers: c_int;
-    pub static mut R_running_as_main_program: c_int;
     pub static mut ptr_R_ReadConsole: Option<ReadConsole>;
     pub static mut ptr_R_WriteConsole: Option<WriteConsole>;
     pub static mut ptr_R_WriteConsoleEx: Option<WriteConsoleEx>;
     pub static mut ptr_R_ResetConsole: Option<Plain>;
     pub static mut ptr_R_FlushConsole: Option<Plain>;
     pub static mut ptr_R_ClearerrConsole: Option<Plain>;
-    pub static mut ptr_R_ProcessEvents: Option<Plain>;
     pub static mut ptr_R_Busy: Option<Busy>;
     pub static mut ptr_R_CleanUp: Option<CleanUp>;
     pub static mut ptr_R_ShowMessage: Option<Message>;
@@ -74,9 +64,7 @@ unsafe extern "C-unwind" {
 
     // R_ext/eventloop.h
     pub static mut R_InputHandlers: *mut InputHandler;
-    pub static mut R_PolledEvents: Option<Plain>;
     pub static mut R_wait_usec: c_int;
-    pub static mut Rg_PolledEvents: Option<Plain>;
     pub static mut Rg_wait_usec: c_int;
     pub fn R_checkActivity(usec: c_int, ignore_stdin: c_int) -> *mut fd_set;
     pub fn R_runHandlers(handlers: *mut InputHandler, mask: *mut fd_set);
@@ -86,8 +74,5 @@ unsafe extern "C-unwind" {
     pub fn Rf_eval(expr: SEXP, env: SEXP) -> SEXP;
     pub fn R_ParseVector(text: SEXP, n: c_int, status: *mut ParseStatus, srcfile: SEXP) -> SEXP;
     pub fn R_gc_running() -> c_int;
-    pub fn R_ToplevelExec(
-        body: unsafe extern "C-unwind" fn(*mut c_void),
-        data: *mut c_void,
-    ) -> Rboolean;
+    pub fn R_ToplevelExec(body: unsafe extern "C-unwind" fn(*mut c_void), data: *mut c_void) -> Rboolean;
 }

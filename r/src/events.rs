@@ -25,25 +25,13 @@ pub(crate) fn sources() -> Sources {
         while !handler.is_null() {
             let this = &*handler;
             if this.activity != ffi::StdinActivity && this.fileDescriptor > 0 {
-                fds.push(libc::pollfd {
-                    fd: this.fileDescriptor,
-                    events: libc::POLLIN,
-                    revents: 0,
-                });
+                fds.push(libc::pollfd { fd: this.fileDescriptor, events: libc::POLLIN, revents: 0 });
             }
             handler = this.next;
         }
-        [ffi::R_wait_usec, ffi::Rg_wait_usec]
-            .into_iter()
-            .filter(|&every| every > 0)
-            .min()
+        [ffi::R_wait_usec, ffi::Rg_wait_usec].into_iter().filter(|&every| every > 0).min()
     };
-    Sources {
-        fds,
-        every: every
-            .and_then(|every| u64::try_from(every).ok())
-            .map(Duration::from_micros),
-    }
+    Sources { fds, every: every.and_then(|every| u64::try_from(every).ok()).map(Duration::from_micros) }
 }
 
 /// Runs the handlers that have something to do. An error in one of them is printed and ends there.

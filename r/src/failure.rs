@@ -102,24 +102,15 @@ fn message_of(text: &str) -> String {
 
 /// How an expression that jumped to the top level ended.
 pub(crate) fn verdict() -> (Outcome, Option<ErrorInfo>) {
-    let (condition, text, bare_line_end) =
-        SEEN.with(|seen| (seen.condition, seen.text.take(), seen.bare_line_end));
+    let (condition, text, bare_line_end) = SEEN.with(|seen| (seen.condition, seen.text.take(), seen.bare_line_end));
     if bare_line_end || (!condition && text.is_none()) {
         return (Outcome::Interrupted, None);
     }
-    let known = if condition {
-        bootstrap::describe_condition()
-    } else {
-        None
-    };
+    let known = if condition { bootstrap::describe_condition() } else { None };
     let error = known.unwrap_or_else(|| ErrorInfo {
         name: "simpleError".to_owned(),
-        message: text
-            .unwrap_or_default()
-            .trim_start_matches("Error: ")
-            .trim_end()
-            .to_owned(),
-        traceback: bootstrap::calls(),
+        message: message_of(&text.unwrap_or_default()),
+        traceback: if bootstrap::noted_calls() == CALLS_BEFORE.get() { Vec::new() } else { bootstrap::calls() },
     });
     (Outcome::Error, Some(error))
 }

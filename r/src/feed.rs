@@ -27,25 +27,13 @@ pub(crate) struct Feed {
 
 impl Feed {
     const fn new() -> Feed {
-        Feed {
-            code: String::new(),
-            expressions: Vec::new(),
-            next: 0,
-            rest: 0..0,
-        }
+        Feed { code: String::new(), expressions: Vec::new(), next: 0, rest: 0..0 }
     }
 
     /// Takes a cell's source, not parsed yet.
     pub(crate) fn load(&mut self, code: String) {
-        let code = if code.contains('\r') {
-            code.replace("\r\n", "\n")
-        } else {
-            code
-        };
-        *self = Feed {
-            code,
-            ..Feed::new()
-        };
+        let code = if code.contains('\r') { code.replace("\r\n", "\n") } else { code };
+        *self = Feed { code, ..Feed::new() };
     }
 
     /// The next expression becomes the current one; false when there is none.
@@ -72,11 +60,7 @@ impl Feed {
     pub(crate) fn fill(&mut self, buffer: &mut [u8]) {
         let room = buffer.len() - 2;
         let text = &self.code.as_bytes()[self.rest.clone()];
-        let (size, is_whole) = if text.len() <= room {
-            (text.len(), true)
-        } else {
-            (piece(text, room), false)
-        };
+        let (size, is_whole) = if text.len() <= room { (text.len(), true) } else { (piece(text, room), false) };
         buffer[..size].copy_from_slice(&text[..size]);
         let mut end = size;
         if is_whole {
@@ -113,8 +97,7 @@ pub(crate) enum Parsed {
 pub(crate) fn parse() -> Parsed {
     let (pointer, length) = FEED.with(|feed| (feed.code.as_ptr(), feed.code.len()));
     // SAFETY: the source stays where it is until the next cell is loaded.
-    let code =
-        unsafe { std::str::from_utf8_unchecked(std::slice::from_raw_parts(pointer, length)) };
+    let code = unsafe { std::str::from_utf8_unchecked(std::slice::from_raw_parts(pointer, length)) };
     // SAFETY: every value is protected until the last use; what jumps leaves nothing behind but protection, which R resets.
     unsafe {
         let text = libR_sys::Rf_protect(rapi::string(code));
@@ -128,11 +111,7 @@ pub(crate) fn parse() -> Parsed {
             FEED.with(|feed| feed.expressions = ranges(code, positions));
         }
         libR_sys::Rf_unprotect(3);
-        if is_whole {
-            Parsed::Whole
-        } else {
-            Parsed::Broken
-        }
+        if is_whole { Parsed::Whole } else { Parsed::Broken }
     }
 }
 
@@ -148,17 +127,9 @@ pub(crate) fn judge(code: SEXP) -> ParseStatus {
 /// byte, two columns, and the lines again as the parser counts them in spite of `#line`.
 fn ranges(code: &str, positions: SEXP) -> Vec<Range<usize>> {
     let mut lines = vec![0];
-    lines.extend(
-        code.bytes()
-            .enumerate()
-            .filter(|(_, byte)| *byte == b'\n')
-            .map(|(at, _)| at + 1),
-    );
+    lines.extend(code.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1));
     let offset = |line: i32, byte: i32| {
-        let line = lines
-            .get(usize::try_from(line).unwrap_or(1).saturating_sub(1))
-            .copied()
-            .unwrap_or(code.len());
+        let line = lines.get(usize::try_from(line).unwrap_or(1).saturating_sub(1)).copied().unwrap_or(code.len());
         (line + usize::try_from(byte).unwrap_or(0)).min(code.len())
     };
     // SAFETY: the parser makes a list of integer vectors of at least eight elements; lengths are checked all the same.
@@ -192,13 +163,8 @@ mod tests {
         while feed.has_rest() {
             let mut buffer = vec![1u8; size];
             feed.fill(&mut buffer);
-            let end = buffer
-                .iter()
-                .position(|&byte| byte == 0)
-                .expect("a piece ends with a NUL");
-            all.push(
-                String::from_utf8(buffer[..end].to_vec()).expect("a piece is whole characters"),
-            );
+            let end = buffer.iter().position(|&byte| byte == 0).expect("a piece ends with a NUL");
+            all.push(String::from_utf8(buffer[..end].to_vec()).expect("a piece is whole characters"));
         }
         all
     }

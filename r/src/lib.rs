@@ -8,11 +8,13 @@
 mod bootstrap;
 mod console;
 mod console_ffi;
+mod device;
 mod events;
 mod failure;
 mod feed;
 mod main_cell;
 mod nudge;
+mod output;
 mod plots;
 mod quit;
 mod rapi;
@@ -61,42 +63,25 @@ fn complain(message: &str) -> i32 {
 fn open(config: &Config) -> Result<Engine, String> {
     let mut requests = CORE_REQUESTS.to_vec();
     requests.extend(requests::METHODS);
-    let capabilities = Capabilities {
-        images: true,
-        requests,
-        limits: config.limits.clone(),
-        ..Capabilities::default()
-    };
+    let capabilities =
+        Capabilities { images: true, requests, limits: config.limits.clone(), ..Capabilities::default() };
     Engine::open(config, capabilities).map_err(|error| error.to_string())
 }
 
 /// Brings R up to its first prompt. Site and user profiles run here.
 unsafe fn start(config: &Config, engine: Engine) {
     let extra = config.r.iter().flat_map(|r| &r.args).map(String::as_str);
-    let arguments = [
-        "R",
-        "--no-save",
-        "--no-restore",
-        "--quiet",
-        "--interactive",
-        "--no-readline",
-    ]
-    .into_iter()
-    .chain(extra);
+    let arguments =
+        ["R", "--no-save", "--no-restore", "--quiet", "--interactive", "--no-readline"].into_iter().chain(extra);
     // R keeps these pointers.
-    let mut arguments: Vec<*mut c_char> = arguments
-        .filter_map(|argument| CString::new(argument).ok())
-        .map(CString::into_raw)
-        .collect();
+    let mut arguments: Vec<*mut c_char> =
+        arguments.filter_map(|argument| CString::new(argument).ok()).map(CString::into_raw).collect();
     let count = c_int::try_from(arguments.len()).unwrap_or(c_int::MAX);
     let plot = config.plot;
     // SAFETY: R's own order of initialisation; the argument vector outlives the process.
     unsafe {
         console_ffi::R_SignalHandlers = 0;
-        console_ffi::Rf_initialize_R(
-            count,
-            Vec::leak(std::mem::take(&mut arguments)).as_mut_ptr(),
-        );
+        console_ffi::Rf_initialize_R(count, Vec::leak(std::mem::take(&mut arguments)).as_mut_ptr());
         console::install(engine, plot);
         result::prepare();
         interrupt::install(note_interrupt, note_interrupt);

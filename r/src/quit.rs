@@ -37,16 +37,8 @@ pub(crate) fn give_reason(message: &str) {
 pub(crate) unsafe extern "C-unwind" fn clean_up(save: c_int, status: c_int, run_last: c_int) {
     // SAFETY: R calls this at a moment when it may end.
     unsafe {
-        let save = if save == SA_SAVEASK {
-            ask_to_save()
-        } else {
-            save
-        };
-        end(Wish::Runtime {
-            save,
-            status,
-            run_last: run_last != 0,
-        })
+        let save = if save == SA_SAVEASK { ask_to_save() } else { save };
+        end(Wish::Runtime { save, status, run_last: run_last != 0 })
     }
 }
 
@@ -69,11 +61,7 @@ pub(crate) enum Wish {
 /// Finalises R and ends the process. May jump while `.Last` runs; nothing here has a destructor before that is over.
 pub(crate) unsafe fn end(wish: Wish) -> ! {
     let (save, status, run_last) = match wish {
-        Wish::Runtime {
-            save,
-            status,
-            run_last,
-        } => (save, status, run_last),
+        Wish::Runtime { save, status, run_last } => (save, status, run_last),
         Wish::Supervisor => (0, 0, true),
     };
     let is_fatal = save == SA_SUICIDE;
@@ -82,12 +70,7 @@ pub(crate) unsafe fn end(wish: Wish) -> ! {
     unsafe {
         // A `.Last` that failed when the supervisor wanted the end has had its turn.
         let has_had_its_turn = matches!(wish, Wish::Supervisor) && STAGE.get() == Stage::LastCalled;
-        if run_last
-            && !is_fatal
-            && !has_had_its_turn
-            && STAGE.get() != Stage::Finalising
-            && console::is_started()
-        {
+        if run_last && !is_fatal && !has_had_its_turn && STAGE.get() != Stage::Finalising && console::is_started() {
             STAGE.set(Stage::LastCalled);
             ffi::R_dot_Last();
         }
@@ -113,13 +96,7 @@ pub(crate) unsafe fn end(wish: Wish) -> ! {
     plots::remove_files();
     let code = console::say_end(reason(wish, status));
     // SAFETY: R's own front end ends in exit() as well, so that libraries' exit handlers run.
-    unsafe {
-        libc::exit(if worker::child::in_child() {
-            status
-        } else {
-            code
-        })
-    }
+    unsafe { libc::exit(if worker::child::in_child() { status } else { code }) }
 }
 
 /// What to say of the end; none when the supervisor wanted it.
@@ -129,14 +106,8 @@ fn reason(wish: Wish, status: c_int) -> Option<SessionEnd> {
     };
     let given_up = GIVEN_UP.with(Option::take);
     if console::is_started() {
-        let end = SessionEnd {
-            exit_code: Some(i64::from(status)),
-            ..SessionEnd::new(EndReason::RuntimeExit)
-        };
-        return Some(SessionEnd {
-            message: given_up,
-            ..end
-        });
+        let end = SessionEnd { exit_code: Some(i64::from(status)), ..SessionEnd::new(EndReason::RuntimeExit) };
+        return Some(SessionEnd { message: given_up, ..end });
     }
     let message = match given_up {
         Some(message) => format!("R did not start: {message}"),
@@ -145,10 +116,7 @@ fn reason(wish: Wish, status: c_int) -> Option<SessionEnd> {
              `R --no-init-file --no-site-file` tells which"
         ),
     };
-    Some(SessionEnd {
-        exit_code: Some(1),
-        ..SessionEnd::new(EndReason::StartupFailed).with_message(message)
-    })
+    Some(SessionEnd { exit_code: Some(1), ..SessionEnd::new(EndReason::StartupFailed).with_message(message) })
 }
 
 /// `quit("ask")`: asks as R does. Jumps to the top level when the answer is to go on.
@@ -156,14 +124,8 @@ unsafe fn ask_to_save() -> c_int {
     loop {
         let mut buffer = [0u8; 64];
         // SAFETY: the console's own reader, with a buffer of the size that it is told.
-        let count = unsafe {
-            console::read_console(
-                c"Save workspace image? [y/n/c]: ".as_ptr(),
-                buffer.as_mut_ptr(),
-                64,
-                0,
-            )
-        };
+        let count =
+            unsafe { console::read_console(c"Save workspace image? [y/n/c]: ".as_ptr(), buffer.as_mut_ptr(), 64, 0) };
         match buffer[0] {
             _ if count == 0 => return 3,
             b'y' | b'Y' => return SA_SAVE,

@@ -37,18 +37,11 @@ pub(crate) fn at_top_level<T>(body: impl FnOnce() -> T) -> Option<T> {
     fn runner<F: FnOnce() -> T, T>(_: &Call<F, T>) -> unsafe extern "C-unwind" fn(*mut c_void) {
         run::<F, T>
     }
-    let mut call = Call {
-        body: Some(body),
-        result: None,
-    };
+    let mut call = Call { body: Some(body), result: None };
     let run = runner(&call);
     // SAFETY: `run` gets the Call that outlives it.
     let is_done = unsafe { ffi::R_ToplevelExec(run, (&raw mut call).cast()) };
-    if is_done == Rboolean::TRUE {
-        call.result
-    } else {
-        None
-    }
+    if is_done == Rboolean::TRUE { call.result } else { None }
 }
 
 /// A character vector of one UTF-8 string, protected by nobody. May jump when memory is exhausted or `text` holds a NUL.
@@ -56,11 +49,7 @@ pub(crate) fn string(text: &str) -> SEXP {
     // SAFETY: pointer and length are those of `text`; the result of the first call is protected by the second at once.
     unsafe {
         let length = i32::try_from(text.len()).unwrap_or(i32::MAX);
-        let chars = libR_sys::Rf_protect(libR_sys::Rf_mkCharLenCE(
-            text.as_ptr().cast(),
-            length,
-            cetype_t::CE_UTF8,
-        ));
+        let chars = libR_sys::Rf_protect(libR_sys::Rf_mkCharLenCE(text.as_ptr().cast(), length, cetype_t::CE_UTF8));
         let vector = libR_sys::Rf_ScalarString(chars);
         libR_sys::Rf_unprotect(1);
         vector
@@ -90,7 +79,6 @@ pub(crate) fn promise_is_kept(promise: SEXP) -> bool {
     // SAFETY: the name is R's, and the function has this type wherever it exists.
     unsafe {
         let function = libc::dlsym(libc::RTLD_DEFAULT, c"PRVALUE".as_ptr());
-        !function.is_null()
-            && std::mem::transmute::<*mut c_void, Value>(function)(promise) != libR_sys::R_UnboundValue
+        !function.is_null() && std::mem::transmute::<*mut c_void, Value>(function)(promise) != libR_sys::R_UnboundValue
     }
 }

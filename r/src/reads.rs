@@ -14,10 +14,7 @@ struct Reads {
     ends: u32,
 }
 
-static READS: MainCell<Reads> = MainCell::new(Reads {
-    rest: Vec::new(),
-    ends: 0,
-});
+static READS: MainCell<Reads> = MainCell::new(Reads { rest: Vec::new(), ends: 0 });
 
 /// A reader that asks on at the end of file, as `recover()`'s menu does, would ask for ever: the next such read after so
 /// many is an interrupt.
@@ -25,12 +22,7 @@ const ENDS_BEFORE_INTERRUPT: u32 = 1;
 
 /// A cell is over: nothing that it left reaches the next one.
 pub(crate) fn forget() {
-    READS.with(|reads| {
-        *reads = Reads {
-            rest: Vec::new(),
-            ends: 0,
-        }
-    });
+    READS.with(|reads| *reads = Reads { rest: Vec::new(), ends: 0 });
 }
 
 /// Reads one line, or as much of it as fits.
@@ -51,11 +43,7 @@ pub(crate) fn read(prompt: &str, buffer: &mut [u8]) -> Step {
     }
     plots::show_changes();
     let engine = console::engine();
-    let mut reader = engine.reader(Ask {
-        prompt,
-        hidden: false,
-        want: Want::Line,
-    });
+    let mut reader = engine.reader(Ask { prompt, hidden: false, want: Want::Line });
     loop {
         let held = interrupt::hold();
         if console::interrupt_is_pending() {
@@ -70,11 +58,7 @@ pub(crate) fn read(prompt: &str, buffer: &mut [u8]) -> Step {
                     reads.ends += 1;
                     reads.ends
                 });
-                return if ends > ENDS_BEFORE_INTERRUPT {
-                    Step::Interrupt
-                } else {
-                    Step::Return(0)
-                };
+                return if ends > ENDS_BEFORE_INTERRUPT { Step::Interrupt } else { Step::Return(0) };
             }
             Got::Data(data) => {
                 READS.with(|reads| reads.rest = data);

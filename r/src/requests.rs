@@ -6,7 +6,7 @@
 
 use crate::console_ffi as ffi;
 use crate::main_cell::MainCell;
-use crate::{bootstrap, console, failure, feed, rapi};
+use crate::{bootstrap, console, failure, feed, output, rapi};
 use libR_sys::SEXP;
 use serde_json::{Value, json};
 use std::ffi::CStr;
@@ -91,11 +91,8 @@ fn complete(code: &str, cursor: usize, is_debugging: bool) -> Result<Value, Refu
 
 fn inspect(code: &str, cursor: usize, is_debugging: bool) -> Result<Value, Refusal> {
     let name = name_at(code, cursor);
-    let text = if name.is_empty() {
-        Vec::new()
-    } else {
-        rapi::strings(call(c"inspect", Some(&name), Some(is_debugging))?)
-    };
+    let text =
+        if name.is_empty() { Vec::new() } else { rapi::strings(call(c"inspect", Some(&name), Some(is_debugging))?) };
     Ok(match text.first() {
         Some(text) => json!({"found": true, "data": {"text/plain": text}}),
         None => json!({"found": false, "data": {}}),
@@ -142,13 +139,13 @@ fn part(list: SEXP, index: isize) -> Vec<String> {
 /// Calls a function of `requests.R`; nothing that it prints or raises is heard of.
 fn call(function: &CStr, text: Option<&str>, is_debugging: Option<bool>) -> Result<SEXP, Refusal> {
     let seen = failure::set_aside();
-    console::mute(true);
+    output::mute(true);
     // SAFETY: every value is protected until it is used; nothing here has a destructor.
     let result = rapi::at_top_level(|| unsafe {
         if TOOLS.get().is_null() {
             prepare();
         }
-        let text = libR_sys::Rf_protect(text.map_or(rapi::nil(), |text| rapi::string(text)));
+        let text = libR_sys::Rf_protect(text.map_or(rapi::nil(), rapi::string));
         let is_debugging = libR_sys::Rf_protect(
             is_debugging.map_or(rapi::nil(), |is_debugging| libR_sys::Rf_ScalarLogical(is_debugging.into())),
         );
@@ -164,7 +161,7 @@ fn call(function: &CStr, text: Option<&str>, is_debugging: Option<bool>) -> Resu
         libR_sys::Rf_unprotect(4);
         result
     });
-    console::mute(false);
+    output::mute(false);
     failure::put_back(seen);
     result.ok_or_else(|| Refusal::new(Code::Internal, "R raised an error or an interrupt over the request"))
 }

@@ -22,10 +22,7 @@ struct Marker {
     is_spoilt: bool,
 }
 
-static MARKER: MainCell<Marker> = MainCell::new(Marker {
-    value: null_mut(),
-    is_spoilt: false,
-});
+static MARKER: MainCell<Marker> = MainCell::new(Marker { value: null_mut(), is_spoilt: false });
 /// R's means to make the marker: none where this R hides them.
 static MEANS: MainCell<Option<(MakePromise, SetValue)>> = MainCell::new(None);
 
@@ -35,12 +32,8 @@ pub(crate) fn prepare() {
     MEANS.set(unsafe {
         let make = libc::dlsym(libc::RTLD_DEFAULT, c"R_mkEVPROMISE".as_ptr());
         let set = libc::dlsym(libc::RTLD_DEFAULT, c"SET_SYMVALUE".as_ptr());
-        (!make.is_null() && !set.is_null()).then(|| {
-            (
-                transmute::<*mut libc::c_void, MakePromise>(make),
-                transmute::<*mut libc::c_void, SetValue>(set),
-            )
-        })
+        (!make.is_null() && !set.is_null())
+            .then(|| (transmute::<*mut libc::c_void, MakePromise>(make), transmute::<*mut libc::c_void, SetValue>(set)))
     });
 }
 
@@ -52,10 +45,7 @@ fn last_value() -> SEXP {
 /// An expression begins; `is_last`: the cell's last one. Allocates in R.
 pub(crate) fn begin(is_last: bool) {
     if !is_last {
-        MARKER.set(Marker {
-            value: null_mut(),
-            is_spoilt: false,
-        });
+        MARKER.set(Marker { value: null_mut(), is_spoilt: false });
         return;
     }
     let mut value = last_value();
@@ -73,10 +63,7 @@ pub(crate) fn begin(is_last: bool) {
             set(rapi::symbol(c".Last.value"), value);
         }
     }
-    MARKER.set(Marker {
-        value,
-        is_spoilt: false,
-    });
+    MARKER.set(Marker { value, is_spoilt: false });
 }
 
 /// A browser is about to evaluate something.
@@ -95,8 +82,5 @@ pub(crate) fn is_printed(is_at_top: bool) -> bool {
 
 /// No expression runs.
 pub(crate) fn end() {
-    MARKER.set(Marker {
-        value: null_mut(),
-        is_spoilt: false,
-    });
+    MARKER.set(Marker { value: null_mut(), is_spoilt: false });
 }
