@@ -33,9 +33,19 @@ time.sleep(1000)
 fn left_of(pid: u32, named: &BTreeSet<u32>) -> Vec<(u32, String)> {
     let mut left = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Some(other) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
-        let Some((_, rest)) = stat.rsplit_once(") ") else { continue };
+        let Some(other) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<u32>().ok())
+        else {
+            continue;
+        };
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else {
+            continue;
+        };
+        let Some((_, rest)) = stat.rsplit_once(") ") else {
+            continue;
+        };
         let fields: Vec<_> = rest.split(' ').collect();
         let group: u32 = fields[2].parse().unwrap_or(0);
         if fields[0] != "Z" && (other == pid || group == pid || named.contains(&other)) {
@@ -69,7 +79,10 @@ fn leaves_nothing(code: &str, transport: &str) {
         }
     }
     assert_ne!(pid, 0, "the supervisor started a worker");
-    assert!(left_of(pid, &named).len() > named.len(), "all live before: {named:?}");
+    assert!(
+        left_of(pid, &named).len() > named.len(),
+        "all live before: {named:?}"
+    );
     supervisor.kill().unwrap();
     supervisor.wait().unwrap();
     let killed = Instant::now();
@@ -101,7 +114,10 @@ fn l3_idle_and_waiting_sessions_end() {
 fn l3_busy_and_sleeping_sessions_end() {
     for transport in ["socket", "pipes"] {
         leaves_nothing("print('go', flush=True)\nwhile True: pass", transport);
-        leaves_nothing("print('go', flush=True)\nimport time; time.sleep(1000)", transport);
+        leaves_nothing(
+            "print('go', flush=True)\nimport time; time.sleep(1000)",
+            transport,
+        );
     }
 }
 
@@ -109,35 +125,59 @@ fn l3_busy_and_sleeping_sessions_end() {
 fn l3_a_session_that_ignores_interrupts_ends() {
     let stubborn = "print('go', flush=True)\nwhile True:\n    try:\n        x = 0\n        while True: pass\n    except BaseException: pass";
     leaves_nothing(stubborn, "socket");
-    leaves_nothing("import signal\nfor n in (2, 15, 1): signal.signal(n, signal.SIG_IGN)\nprint('go', flush=True)\nwhile True: pass", "socket");
+    leaves_nothing(
+        "import signal\nfor n in (2, 15, 1): signal.signal(n, signal.SIG_IGN)\nprint('go', flush=True)\nwhile True: pass",
+        "socket",
+    );
 }
 
 #[test]
 fn l3_native_code_that_holds_the_gil_does_not_hold_the_session() {
-    leaves_nothing("import ctypes\nprint('go', flush=True)\nctypes.PyDLL(None).sleep(1000)", "socket");
-    leaves_nothing("import ctypes\nprint('go', flush=True)\nctypes.PyDLL(None).pause()", "pipes");
+    leaves_nothing(
+        "import ctypes\nprint('go', flush=True)\nctypes.PyDLL(None).sleep(1000)",
+        "socket",
+    );
+    leaves_nothing(
+        "import ctypes\nprint('go', flush=True)\nctypes.PyDLL(None).pause()",
+        "pipes",
+    );
     leaves_nothing("print('go', flush=True)\nsum(range(10**15))", "socket");
 }
 
 #[test]
 fn l3_a_session_that_writes_into_a_full_channel_ends() {
     for transport in ["socket", "pipes"] {
-        leaves_nothing("print('go', flush=True)\nwhile True: print('x' * 1000)", transport);
-        leaves_nothing("import os\nprint('go', flush=True)\nwhile True: os.write(1, b'x' * 1000)", transport);
+        leaves_nothing(
+            "print('go', flush=True)\nwhile True: print('x' * 1000)",
+            transport,
+        );
+        leaves_nothing(
+            "import os\nprint('go', flush=True)\nwhile True: os.write(1, b'x' * 1000)",
+            transport,
+        );
     }
 }
 
 #[test]
 fn l3_children_and_grandchildren_end_with_the_session() {
-    leaves_nothing("import subprocess\np = subprocess.Popen(['sleep', '1000'])\nprint('pid', p.pid)\nprint('go', flush=True)\np.wait()", "socket");
-    leaves_nothing("import os\nfor _ in range(3): os.system('sleep 1000 & echo pid $!')\nprint('go', flush=True)", "socket");
+    leaves_nothing(
+        "import subprocess\np = subprocess.Popen(['sleep', '1000'])\nprint('pid', p.pid)\nprint('go', flush=True)\np.wait()",
+        "socket",
+    );
+    leaves_nothing(
+        "import os\nfor _ in range(3): os.system('sleep 1000 & echo pid $!')\nprint('go', flush=True)",
+        "socket",
+    );
     let deaf = "import subprocess\np = subprocess.Popen(['sh', '-c', \"trap '' INT TERM HUP; while :; do sleep 1; done\"])\nprint('pid', p.pid)\nprint('go', flush=True)";
     leaves_nothing(deaf, "pipes");
 }
 
 #[test]
 fn l3_children_that_left_the_group_end_with_the_session() {
-    leaves_nothing("import subprocess\np = subprocess.Popen(['sleep', '1000'], start_new_session=True)\nprint('pid', p.pid)\nprint('go', flush=True)", "socket");
+    leaves_nothing(
+        "import subprocess\np = subprocess.Popen(['sleep', '1000'], start_new_session=True)\nprint('pid', p.pid)\nprint('go', flush=True)",
+        "socket",
+    );
     let daemon = "import os\nr, w = os.pipe()\nif os.fork() == 0:\n    os.setsid()\n    pid = os.fork()\n    if pid: os.write(w, b'%d' % pid); os._exit(0)\n    \
                   os.execlp('sleep', 'sleep', '1000')\npid = int(os.read(r, 20)); os.wait()\nprint('pid', pid)\nprint('go', flush=True)\nwhile True: pass";
     leaves_nothing(daemon, "socket");

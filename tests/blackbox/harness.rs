@@ -1,11 +1,11 @@
 //! A session under test: what it says is gathered by cell, and what nobody looked at fails the test.
 
 use crate::pythons::{self, CLEARED, Python};
-use serde_json::Value;
+use crate::said::{Cell, Gathered, text_of};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 use worker::client::*;
-use worker::protocol::{EndReason, Outcome, Role, Stream};
+use worker::protocol::Outcome;
 
 /// How long a test may take; nothing that works takes near so long.
 pub const LIMIT: Duration = Duration::from_secs(60);
@@ -18,53 +18,24 @@ pub struct Session {
     pub worker: Worker,
     pub hello: WorkerReady,
     pub first: Ready,
-    what: String,
-    deadline: Instant,
-    log: Vec<String>,
+    pub what: String,
+    pub deadline: Instant,
+    pub log: Vec<String>,
     /// Events that came before one that was asked for.
-    held: VecDeque<Event>,
-    gathered: BTreeMap<Option<String>, Gathered>,
+    pub held: VecDeque<Event>,
+    pub gathered: BTreeMap<Option<String>, Gathered>,
     turn: u64,
     cells: u32,
-    requests: u64,
-    ended: bool,
-}
-
-/// What one cell has said so far.
-#[derive(Debug, Default, Clone)]
-pub struct Gathered {
-    pub texts: Vec<OutputText>,
-    pub lines: Vec<InputLine>,
-    /// When each text came, among all of the session's.
-    turns: Vec<u64>,
-}
-
-/// What one cell has said in all.
-#[derive(Debug, Clone)]
-pub struct Cell {
-    pub stdout: String,
-    pub stderr: String,
-    /// The part of stdout that has the role of a result.
-    pub result: String,
-    /// The part of stderr that has the role of a traceback.
-    pub traceback: String,
-    pub texts: Vec<OutputText>,
-    pub lines: Vec<InputLine>,
-    pub ready: Ready,
-}
-
-/// How a session ended, with what was printed since the last look.
-#[derive(Debug)]
-pub struct End {
-    pub ending: Ending,
-    pub stdout: String,
-    pub stderr: String,
+    pub requests: u64,
+    pub ended: bool,
 }
 
 /// The launch of the binary under test in a clean environment.
 pub fn bare_launch(lang: &str) -> Launch {
     let launch = Launch::new(lang).program(WORKER).keep_stderr();
-    CLEARED.iter().fold(launch, |launch, name| launch.without_env(*name))
+    CLEARED
+        .iter()
+        .fold(launch, |launch, name| launch.without_env(*name))
 }
 
 /// The launch of the binary under test with this interpreter.
@@ -160,7 +131,10 @@ impl Session {
     pub fn line(&mut self, line: impl AsRef<[u8]>) {
         let mut bytes = line.as_ref().to_vec();
         bytes.push(b'\n');
-        self.worker.sender().raw(&bytes).expect("the worker takes requests");
+        self.worker
+            .sender()
+            .raw(&bytes)
+            .expect("the worker takes requests");
     }
 
     #[track_caller]
@@ -195,15 +169,27 @@ impl Session {
     #[track_caller]
     pub fn discarded(&mut self, id: &str) {
         let cell = self.finish(id);
-        assert_eq!(cell.ready.outcome, Some(Outcome::Discarded), "outcome of {id}");
-        assert_eq!(cell.stdout + &cell.stderr, "", "a discarded cell prints nothing");
+        assert_eq!(
+            cell.ready.outcome,
+            Some(Outcome::Discarded),
+            "outcome of {id}"
+        );
+        assert_eq!(
+            cell.stdout + &cell.stderr,
+            "",
+            "a discarded cell prints nothing"
+        );
     }
 
     /// A `ready` of no cell.
     #[track_caller]
     pub fn bare_ready(&mut self) {
         match self.next() {
-            Event::Ready(Ready { id: None, outcome: None, .. }) => {}
+            Event::Ready(Ready {
+                id: None,
+                outcome: None,
+                ..
+            }) => {}
             other => self.fail(&format!("wanted a bare `ready`, got {other:?}")),
         }
     }
@@ -213,7 +199,9 @@ impl Session {
     pub fn wait_for(&mut self, prompt: &str) -> InputWait {
         match self.next() {
             Event::InputWait(wait) if wait.prompt == prompt => wait,
-            other => self.fail(&format!("wanted a wait with prompt {prompt:?}, got {other:?}")),
+            other => self.fail(&format!(
+                "wanted a wait with prompt {prompt:?}, got {other:?}"
+            )),
         }
     }
 
@@ -228,15 +216,24 @@ impl Session {
     #[track_caller]
     pub fn delivered(&mut self, wait: &InputWait, text: &str) {
         let line = self.line_event();
-        assert_eq!((line.reader, &line.prompt, &line.id), (wait.reader, &wait.prompt, &wait.id));
-        assert_eq!((line.hidden, line.text.as_deref()), (wait.hidden, (!wait.hidden).then_some(text)));
+        assert_eq!(
+            (line.reader, &line.prompt, &line.id),
+            (wait.reader, &wait.prompt, &wait.id)
+        );
+        assert_eq!(
+            (line.hidden, line.text.as_deref()),
+            (wait.hidden, (!wait.hidden).then_some(text))
+        );
     }
 
     /// The next `input_line`, gathered ones first.
     #[track_caller]
     pub fn line_event(&mut self) -> InputLine {
         loop {
-            let waiting = self.gathered.values_mut().find(|gathered| !gathered.lines.is_empty());
+            let waiting = self
+                .gathered
+                .values_mut()
+                .find(|gathered| !gathered.lines.is_empty());
             if let Some(gathered) = waiting {
                 return gathered.lines.remove(0);
             }
@@ -272,7 +269,10 @@ impl Session {
     fn until_said(&mut self, id: Option<&str>, text: &str) {
         let key = id.map(str::to_owned);
         loop {
-            let said = self.gathered.get(&key).map(|gathered| text_of(&gathered.texts, |_| true));
+            let said = self
+                .gathered
+                .get(&key)
+                .map(|gathered| text_of(&gathered.texts, |_| true));
             if said.is_some_and(|said| said.contains(text)) {
                 return;
             }
@@ -281,69 +281,17 @@ impl Session {
         }
     }
 
-    /// Asks, and sees the answer; other events stay to be looked at.
-    #[track_caller]
-    pub fn call(&mut self, method: &str, params: Value) -> Result<Value, RpcError> {
-        let id = self.ask(method, params);
-        self.answer_of(&id)
-    }
-
-    /// Asks, and gives the request's id.
-    #[track_caller]
-    pub fn ask(&mut self, method: &str, params: Value) -> Value {
-        self.requests += 1;
-        let id = Value::from(format!("r{}", self.requests));
-        self.worker.sender().request(id.clone(), method, params).expect("the worker takes requests");
-        id
-    }
-
-    /// The answer of this request.
-    #[track_caller]
-    pub fn answer_of(&mut self, id: &Value) -> Result<Value, RpcError> {
-        let response = self.response();
-        assert_eq!(&response.id, id, "{response:?}");
-        match response.error {
-            Some(error) => Err(error),
-            None => Ok(response.result.expect("a result or an error")),
-        }
-    }
-
-    /// The next refusal of a line that is no request.
-    #[track_caller]
-    pub fn refusal(&mut self) -> RpcError {
-        let response = self.response();
-        assert_eq!(response.id, Value::Null, "{response:?}");
-        response.error.unwrap_or_else(|| self.fail("wanted an error"))
-    }
-
-    /// The next response; other events stay to be looked at.
-    #[track_caller]
-    pub fn response(&mut self) -> Response {
-        let held = self.held.iter().position(|event| matches!(event, Event::Response(_)));
-        if let Some(Event::Response(response)) = held.and_then(|at| self.held.remove(at)) {
-            return response;
-        }
-        loop {
-            match self.pull() {
-                Event::Response(response) => return response,
-                other => self.hold(other),
-            }
-        }
-    }
-
-    /// The state that `status` tells.
-    #[track_caller]
-    pub fn status(&mut self) -> Value {
-        self.call("status", serde_json::json!({})).expect("status is always answered")
-    }
-
     /// Waits until the worker's main thread sleeps in the kernel: what it was told to block in, it now blocks in.
     #[track_caller]
     pub fn until_asleep(&mut self) {
         let stat = format!("/proc/{}/stat", self.worker.pid());
         while Instant::now() < self.deadline {
             let text = std::fs::read_to_string(&stat).expect("the worker lives");
-            if text.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S')) {
+            if text
+                .rsplit(") ")
+                .next()
+                .is_some_and(|rest| rest.starts_with('S'))
+            {
                 return;
             }
             std::thread::yield_now();
@@ -364,7 +312,7 @@ impl Session {
     }
 
     /// Puts output where its cell's goes, and anything else in line.
-    fn hold(&mut self, event: Event) {
+    pub fn hold(&mut self, event: Event) {
         let at = event.cell().map(str::to_owned);
         match event {
             Event::OutputText(text) => {
@@ -379,7 +327,7 @@ impl Session {
     }
 
     #[track_caller]
-    fn pull(&mut self) -> Event {
+    pub fn pull(&mut self) -> Event {
         match self.worker.recv(self.deadline) {
             Ok(event) => {
                 self.note(&event);
@@ -389,7 +337,7 @@ impl Session {
         }
     }
 
-    fn note(&mut self, event: &Event) {
+    pub fn note(&mut self, event: &Event) {
         let mut shown = format!("{event:?}");
         if shown.len() > 400 {
             let cut = shown.floor_char_boundary(400);
@@ -403,91 +351,9 @@ impl Session {
 
     /// What a cell has said so far.
     pub fn take(&mut self, id: Option<&str>) -> Gathered {
-        self.gathered.remove(&id.map(str::to_owned)).unwrap_or_default()
-    }
-
-    /// Ends the session as a supervisor would, and sees that it said nothing that nobody looked at.
-    #[track_caller]
-    pub fn shutdown(mut self) {
-        self.end_by_shutdown();
-    }
-
-    #[track_caller]
-    fn end_by_shutdown(&mut self) {
-        // It may have ended already; the end that is seen below tells.
-        let _ = self.worker.sender().ask_to_end(None);
-        let end = self.see_the_end();
-        assert_eq!(end.ending.reason, Reason::Shutdown { forced: false }, "{}", self.what);
-        assert_eq!(end.ending.status.code(), Some(0), "exit status after a shutdown");
-        assert_eq!(end.stdout + &end.stderr, "", "printed at the end");
-    }
-
-    /// Sees the session end by itself. All events but output must have been looked at.
-    #[track_caller]
-    pub fn ended(mut self) -> End {
-        self.see_the_end()
-    }
-
-    #[track_caller]
-    fn see_the_end(&mut self) -> End {
-        let mut ends = 0;
-        loop {
-            match self.worker.recv(self.deadline) {
-                Ok(event) => {
-                    self.note(&event);
-                    if ends > 0 {
-                        self.fail("something was said after `session_end`");
-                    }
-                    ends += u32::from(matches!(event, Event::SessionEnd(_)));
-                    if ends == 0 {
-                        self.hold(event);
-                    }
-                }
-                Err(NoEvent::Closed) => break,
-                Err(NoEvent::TimedOut) => self.fail("the session does not end"),
-            }
-        }
-        let Some(ending) = self.worker.wait(self.deadline) else { self.fail("the process does not end") };
-        if let Some(event) = self.held.pop_front() {
-            self.fail(&format!("nobody looked at {event:?}"));
-        }
-        if matches!(&ending.last, Some(last) if last.reason != EndReason::Crash) != ending.status.code().is_some() {
-            self.note_ending(&ending);
-        }
-        self.ended = true;
-        let all = std::mem::take(&mut self.gathered);
-        let mut turns: Vec<_> =
-            all.into_values().flat_map(|gathered| gathered.turns.into_iter().zip(gathered.texts)).collect();
-        turns.sort_by_key(|(turn, _)| *turn);
-        let texts: Vec<_> = turns.into_iter().map(|(_, text)| text).collect();
-        End {
-            ending,
-            stdout: text_of(&texts, |text| text.stream == Stream::Stdout),
-            stderr: text_of(&texts, |text| text.stream == Stream::Stderr),
-        }
-    }
-
-    /// The same, where an interrupt while no cell runs may be answered by a bare `ready` meanwhile.
-    #[track_caller]
-    pub fn ended_after_bare_ready(mut self) -> End {
-        loop {
-            match self.worker.recv(self.deadline) {
-                Ok(Event::Ready(Ready { id: None, outcome: None, .. })) => {}
-                Ok(event) => {
-                    let over = matches!(event, Event::SessionEnd(_));
-                    self.note(&event);
-                    if over {
-                        return self.see_the_end();
-                    }
-                    self.hold(event);
-                }
-                Err(why) => self.fail(&why.to_string()),
-            }
-        }
-    }
-
-    fn note_ending(&mut self, ending: &Ending) {
-        self.log.push(format!("{ending:?}"));
+        self.gathered
+            .remove(&id.map(str::to_owned))
+            .unwrap_or_default()
     }
 
     #[track_caller]
@@ -496,64 +362,26 @@ impl Session {
     }
 
     fn dump(&self) -> String {
-        format!("session: {}\nheld: {:?}\n{}", self.what, self.held, self.log.join("\n"))
+        format!(
+            "session: {}\nheld: {:?}\n{}",
+            self.what,
+            self.held,
+            self.log.join("\n")
+        )
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let stderr = self.worker.kill().map(|ending| ending.stderr).unwrap_or_default();
+            let stderr = self
+                .worker
+                .kill()
+                .map(|ending| ending.stderr)
+                .unwrap_or_default();
             eprintln!("{}\nits own stderr: {stderr}", self.dump());
         } else if !self.ended {
             self.end_by_shutdown();
         }
     }
-}
-
-impl Cell {
-    fn new(gathered: Gathered, ready: Ready) -> Self {
-        let Gathered { texts, lines, .. } = gathered;
-        Cell {
-            stdout: text_of(&texts, |text| text.stream == Stream::Stdout),
-            stderr: text_of(&texts, |text| text.stream == Stream::Stderr),
-            result: text_of(&texts, |text| text.role == Some(Role::Result)),
-            traceback: text_of(&texts, |text| text.role == Some(Role::Traceback)),
-            texts,
-            lines,
-            ready,
-        }
-    }
-
-    /// It must have succeeded.
-    #[track_caller]
-    pub fn ok(self) -> Self {
-        self.outcome(Outcome::Ok)
-    }
-
-    /// It must have been interrupted.
-    #[track_caller]
-    pub fn interrupted(self) -> Self {
-        self.outcome(Outcome::Interrupted)
-    }
-
-    #[track_caller]
-    fn outcome(self, outcome: Outcome) -> Self {
-        assert_eq!(self.ready.outcome, Some(outcome), "{self:#?}");
-        self
-    }
-
-    /// It must have failed with this error.
-    #[track_caller]
-    pub fn failed(self, name: &str) -> Self {
-        let cell = self.outcome(Outcome::Error);
-        let error = cell.ready.error.as_ref().expect("an error is told");
-        assert_eq!(error.name, name, "{cell:#?}");
-        cell
-    }
-}
-
-fn text_of(texts: &[OutputText], wanted: impl Fn(&OutputText) -> bool) -> String {
-    let bytes: Vec<_> = texts.iter().filter(|text| wanted(text)).flat_map(|text| text.bytes().into_owned()).collect();
-    String::from_utf8_lossy(&bytes).into_owned()
 }

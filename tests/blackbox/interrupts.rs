@@ -15,7 +15,11 @@ fn stops(s: &mut Session, code: &str, sleeps: bool) {
     }
     s.interrupt();
     let cell = s.finish(&id).interrupted();
-    assert!(cell.stderr.contains("KeyboardInterrupt"), "{code:?}: {}", cell.stderr);
+    assert!(
+        cell.stderr.contains("KeyboardInterrupt"),
+        "{code:?}: {}",
+        cell.stderr
+    );
     s.says("1 + 1", "2\n");
 }
 
@@ -24,16 +28,31 @@ fn i1_computation_is_interrupted() {
     for_each_python(|s, _| {
         stops(s, "while True: pass", false);
         stops(s, "for i in iter(int, 1): pass", false);
-        stops(s, "x = sorted(range(10**5), key=lambda i: [0 for _ in iter(int, 1)])", false);
-        stops(s, "def f():\n    while True:\n        try: g()\n        except ZeroDivisionError: pass\ndef g(): 1/0\nf()", false);
-        stops(s, "class A:\n    def __repr__(self):\n        while True: pass\nA()", false);
+        stops(
+            s,
+            "x = sorted(range(10**5), key=lambda i: [0 for _ in iter(int, 1)])",
+            false,
+        );
+        stops(
+            s,
+            "def f():\n    while True:\n        try: g()\n        except ZeroDivisionError: pass\ndef g(): 1/0\nf()",
+            false,
+        );
+        stops(
+            s,
+            "class A:\n    def __repr__(self):\n        while True: pass\nA()",
+            false,
+        );
     });
 }
 
 #[test]
 fn i1_sleeps_and_locks_are_interrupted() {
     for_each_python(|s, _| {
-        s.says("import time, queue, threading, asyncio, select, socket, signal, os", "");
+        s.says(
+            "import time, queue, threading, asyncio, select, socket, signal, os",
+            "",
+        );
         for code in [
             "time.sleep(60)",
             "queue.Queue().get()",
@@ -50,8 +69,14 @@ fn i1_sleeps_and_locks_are_interrupted() {
         ] {
             stops(s, code, true);
         }
-        s.says("await asyncio.sleep(0, 'the loop lives')", "'the loop lives'\n");
-        s.says("asyncio.run(asyncio.sleep(0, 'so does run'))", "'so does run'\n");
+        s.says(
+            "await asyncio.sleep(0, 'the loop lives')",
+            "'the loop lives'\n",
+        );
+        s.says(
+            "asyncio.run(asyncio.sleep(0, 'so does run'))",
+            "'so does run'\n",
+        );
     });
 }
 
@@ -98,7 +123,11 @@ fn i1_waits_for_input_are_interrupted() {
             s.wait_for("");
             s.interrupt();
             let cell = s.finish(&id).interrupted();
-            assert!(cell.stderr.contains("KeyboardInterrupt"), "{code:?}: {}", cell.stderr);
+            assert!(
+                cell.stderr.contains("KeyboardInterrupt"),
+                "{code:?}: {}",
+                cell.stderr
+            );
             s.says("1 + 1", "2\n");
         }
     });
@@ -107,7 +136,10 @@ fn i1_waits_for_input_are_interrupted() {
 #[test]
 fn i1_numpy_is_interrupted_where_it_is_installed() {
     for_each_python(|s, _| {
-        let found = s.run("import importlib.util\nprint(importlib.util.find_spec('numpy') is not None)").ok().stdout;
+        let found = s
+            .run("import importlib.util\nprint(importlib.util.find_spec('numpy') is not None)")
+            .ok()
+            .stdout;
         if found == "True\n" {
             s.says("import numpy as np\na = np.random.rand(60, 60)", "");
             stops(s, "while True: a = a @ a / np.linalg.norm(a)", false);
@@ -119,7 +151,10 @@ fn i1_numpy_is_interrupted_where_it_is_installed() {
 #[test]
 fn i2_after_an_interrupt_at_a_wait_the_next_batch_is_a_cell() {
     for_each_python(|s, _| {
-        for code in ["input('p ')", "import sys\nprint('p ', end='')\nsys.stdin.readline()"] {
+        for code in [
+            "input('p ')",
+            "import sys\nprint('p ', end='')\nsys.stdin.readline()",
+        ] {
             let id = s.begin(code);
             match s.next() {
                 worker::client::Event::InputWait(_) => {}
@@ -152,12 +187,16 @@ fn i4_interrupts_in_awkward_places_leave_the_session_usable() {
         s.says("def spin():\n    global spinning\n    if spinning:\n        spinning = False\n        print('go', flush=True)\n        while True: pass", "");
         for code in [
             format!("if 1:\n    try: 1/0\n    finally:\n        {spin}"),
-            format!("class C:\n    def __enter__(self): pass\n    def __exit__(self, *a):\n        {spin}\nwith C(): pass"),
+            format!(
+                "class C:\n    def __enter__(self): pass\n    def __exit__(self, *a):\n        {spin}\nwith C(): pass"
+            ),
             format!("class I:\n    def __iter__(self):\n        {spin}\nlist(I())"),
             format!("class M:\n    def __getattr__(self, name):\n        {spin}\nM().x"),
             format!("class E(Exception):\n    def __str__(self):\n        {spin}\nraise E()"),
             format!("class D:\n    def __del__(self):\n        {spin}\nd = D()\ndel d\n1"),
-            format!("import weakref\nclass W:\n    pass\nw = W()\nif 1:\n    def gone(_):\n        {spin}\nr = weakref.ref(w, gone)\ndel w"),
+            format!(
+                "import weakref\nclass W:\n    pass\nw = W()\nif 1:\n    def gone(_):\n        {spin}\nr = weakref.ref(w, gone)\ndel w"
+            ),
             format!("if 1:\n    def hook(*a):\n        {spin}\nsys.excepthook = hook\n1/0"),
             format!("if 1:\n    def shown(v):\n        {spin}\nsys.displayhook = shown\n1"),
         ] {
@@ -167,7 +206,10 @@ fn i4_interrupts_in_awkward_places_leave_the_session_usable() {
             s.interrupt();
             let cell = s.finish(&id);
             assert_ne!(cell.ready.outcome, Some(Outcome::Discarded));
-            s.says("sys.excepthook = sys.__excepthook__; sys.displayhook = sys.__displayhook__", "");
+            s.says(
+                "sys.excepthook = sys.__excepthook__; sys.displayhook = sys.__displayhook__",
+                "",
+            );
             s.says("1 + 1", "2\n");
         }
     });
@@ -176,9 +218,16 @@ fn i4_interrupts_in_awkward_places_leave_the_session_usable() {
 #[test]
 fn i4_an_import_is_interrupted() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("spins.py"), "print('go', flush=True)\nwhile True: pass\n").unwrap();
+    std::fs::write(
+        folder.path().join("spins.py"),
+        "print('go', flush=True)\nwhile True: pass\n",
+    )
+    .unwrap();
     for_each_python(|s, _| {
-        s.says(&format!("import sys\nsys.path.insert(0, {:?})", folder.path()), "");
+        s.says(
+            &format!("import sys\nsys.path.insert(0, {:?})", folder.path()),
+            "",
+        );
         let id = s.begin("import spins");
         s.until_printed(&id, "go\n");
         s.interrupt();
@@ -232,7 +281,8 @@ fn a_keyboard_interrupt_of_the_users_own_keeps_the_queue() {
         let second = s.begin("'kept'");
         s.finish(&first).interrupted();
         assert_eq!(s.finish(&second).ok().stdout, "'kept'\n");
-        let id = s.begin("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nwhile True: pass");
+        let id =
+            s.begin("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nwhile True: pass");
         s.finish(&id).interrupted();
         s.says("1 + 1", "2\n");
     });

@@ -4,8 +4,11 @@
 //! lucky: they wait for events, and a session that does not say what it should within a minute fails its test
 //! with everything that it has said.
 
+mod asking;
+mod closing;
 mod harness;
 mod pythons;
+mod said;
 
 mod cells;
 mod console;
