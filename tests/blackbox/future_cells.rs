@@ -73,6 +73,46 @@ fn p8_a_task_goes_on_in_a_later_cell() {
 }
 
 #[test]
+fn p8_a_cell_that_awaits_runs_on_the_loop_as_a_whole() {
+    for_each_python(|s, _| {
+        s.says("import asyncio\nasync def f(x): return x", "");
+        s.says("loop = asyncio.get_running_loop()\nawait f(1)", "1\n");
+        s.says("await f(1)\nasyncio.get_running_loop() is loop", "True\n");
+        s.says("a, b = await asyncio.gather(f(1), f(2))\na + b", "3\n");
+        s.says("x = await f(5)", "");
+        s.says("async def g():\n    return [i async for i in h()]\nasync def h():\n    yield x\nawait g()", "[5]\n");
+        s.run("asyncio.get_running_loop()").failed("RuntimeError");
+        let id = s.begin("await asyncio.sleep(0)\nprint('go', flush=True)\nwhile True: pass");
+        s.until_printed(&id, "go");
+        s.interrupt();
+        s.finish(&id).interrupted();
+        s.says("await f('on')", "'on'\n");
+        let id = s.begin("x = input('p ')\nawait f(x)");
+        let wait = s.wait_for("p ");
+        s.answer(&wait, "asked");
+        assert_eq!(s.finish(&id).ok().stdout, "'asked'\n");
+    });
+}
+
+#[test]
+fn p8_a_cell_that_awaits_can_exit() {
+    for_each_python(|_, python| {
+        let mut s = Session::on(python);
+        s.begin("import asyncio, atexit\natexit.register(print, 'at exit')\nawait asyncio.sleep(0)\nexit(4)");
+        let end = s.ended();
+        assert_eq!(
+            end.ending.reason,
+            worker::client::Reason::Exit(4),
+            "{end:?}"
+        );
+        assert_eq!(
+            (end.stdout.as_str(), end.stderr.as_str()),
+            ("at exit\n", "")
+        );
+    });
+}
+
+#[test]
 fn p8_asyncio_run_works_before_and_after_await() {
     for_each_python(|s, _| {
         s.says("import asyncio\nasync def f(): return 5", "");

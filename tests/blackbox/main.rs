@@ -12,6 +12,7 @@ mod said;
 
 mod cells;
 mod console;
+mod circumstances;
 mod death;
 mod discarding;
 mod ending;

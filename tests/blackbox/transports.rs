@@ -220,6 +220,38 @@ fn an_interrupt_acts_while_the_channel_is_full() {
 }
 
 #[test]
+fn requests_without_number_do_not_stop_a_worker_whose_answers_nobody_reads() {
+    let mut s = Session::start(launch().backlog(0));
+    let id = s.begin("print('go', flush=True)\nwhile True: pass");
+    s.until_printed(&id, "go");
+    // Nothing is received meanwhile. Answers wait in a bounded queue; beyond it requests get none.
+    for _ in 0..30_000 {
+        s.ask("status", serde_json::json!({}));
+    }
+    s.interrupt();
+    let mut answers = 0;
+    loop {
+        match s.next() {
+            Event::Response(_) => answers += 1,
+            Event::Ready(ready) => break assert_eq!(ready.id.as_deref(), Some(id.as_str())),
+            other => s.fail(&format!("{other:?}")),
+        }
+    }
+    s.take(Some(&id));
+    assert!((1..=30_000).contains(&answers), "{answers}");
+    let last = s.begin("'alive'");
+    loop {
+        match s.next() {
+            Event::Response(_) => answers += 1,
+            Event::Ready(ready) => break assert_eq!(ready.id.as_deref(), Some(last.as_str())),
+            other => s.fail(&format!("{other:?}")),
+        }
+    }
+    s.take(Some(&last));
+    assert!(answers <= 30_000);
+}
+
+#[test]
 fn a_large_cell_is_taken_while_nobody_reads() {
     let mut s = Session::start(launch().backlog(0));
     let id = s.begin("print('go', flush=True)\nfor i in range(100_000): print(i)");
