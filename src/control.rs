@@ -170,8 +170,12 @@ impl Control {
         }
     }
 
+    /// Ends the process at once; an end that the user's code asked for keeps its reason and its number.
     fn force(&self, message: &str) {
-        self.shared.force_end(SessionEnd::new(EndReason::Shutdown).with_message(message), 0)
+        let asked = self.shared.state.lock().exit.clone();
+        let end = asked.unwrap_or(SessionEnd::new(EndReason::Shutdown)).with_message(message);
+        let status = end.exit_status();
+        self.shared.force_end(end, status)
     }
 
     fn protocol_error(&self, message: &str) {

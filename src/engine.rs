@@ -339,11 +339,11 @@ impl Engine {
         self.0.current_cell(&self.0.state.lock())
     }
 
-    /// The user's code has ended the runtime: cells that still wait get no answer but `session_end`.
-    pub fn begin_exit(&self) {
+    /// The user's code has ended the runtime, which is to be said as `end`: cells that still wait get no other answer.
+    pub fn begin_exit(&self, end: &SessionEnd) {
         self.settle();
         let mut state = self.0.state.lock();
-        state.begin_exit(Instant::now());
+        state.begin_exit(end.clone(), Instant::now());
         self.0.emitter.append_and_set_cell(b"", None);
         self.0.control_wake.set();
         self.0.wake_waiters(&state);
@@ -366,11 +366,7 @@ impl Engine {
         let message = state.ending.as_ref().and_then(|ending| ending.message.clone());
         drop(state);
         let end = end.unwrap_or(SessionEnd { message, ..SessionEnd::new(EndReason::Shutdown) });
-        let status = match (end.reason, end.exit_code) {
-            (EndReason::RuntimeExit, Some(code)) => code.rem_euclid(256) as i32,
-            (EndReason::Shutdown, _) => 0,
-            _ => 1,
-        };
+        let status = end.exit_status();
         self.0.last_words(end);
         status
     }

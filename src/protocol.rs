@@ -500,6 +500,15 @@ impl SessionEnd {
         SessionEnd { reason, message: None, exit_code: None, signal: None }
     }
 
+    /// The process's exit status after this end.
+    pub fn exit_status(&self) -> i32 {
+        match (self.reason, self.exit_code) {
+            (EndReason::RuntimeExit, Some(code)) => code.rem_euclid(256) as i32,
+            (EndReason::Shutdown, _) => 0,
+            _ => 1,
+        }
+    }
+
     /// The same with a message.
     pub fn with_message(mut self, message: impl Into<String>) -> Self {
         self.message = Some(message.into());

@@ -4,7 +4,7 @@
 //! under one lock, ask it what is to be done, and do it.
 
 use crate::protocol::{
-    Code, DEFAULT_GRACE_MS, InputBatch, MAX_QUEUED_BYTES, MAX_QUEUED_CELLS, Refusal, Rpc, To,
+    Code, DEFAULT_GRACE_MS, InputBatch, MAX_QUEUED_BYTES, MAX_QUEUED_CELLS, Refusal, Rpc, SessionEnd, To,
 };
 use crate::stdin::{Stdin, Want};
 use std::collections::VecDeque;
@@ -12,8 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-/// How long the runtime may take to finalise when the user's code has ended it.
-pub(crate) const EXIT_LIMIT: Duration = Duration::from_secs(10);
+/// How long the runtime may take to finalise when the user's code has ended it: then what holds it up is interrupted, and
+/// after as long again the process is gone.
+pub(crate) const EXIT_LIMIT: Duration = Duration::from_secs(5);
 /// How long everything may take when the supervisor is gone.
 pub(crate) const GONE_LIMIT: Duration = Duration::from_millis(2500);
 
@@ -120,6 +121,8 @@ pub(crate) struct State {
     /// An interrupt came while it did.
     pub answer_is_cancelled: bool,
     pub ending: Option<Ending>,
+    /// The end that the user's code asked for.
+    pub exit: Option<SessionEnd>,
     /// The supervisor is gone.
     pub is_gone: bool,
     /// The main thread waits for its wake-up.
@@ -183,6 +186,7 @@ impl State {
             is_answering: false,
             answer_is_cancelled: false,
             ending: None,
+            exit: None,
             is_gone: false,
             main_is_parked: false,
             next_reader: 1,
@@ -411,11 +415,13 @@ impl State {
         if matches!(self.phase, Phase::Ended) { Due::Nothing } else { Due::Strike }
     }
 
-    /// The user's code has ended the runtime.
-    pub fn begin_exit(&mut self, now: Instant) {
+    /// The user's code has ended the runtime: `end` is what will be said of it, in time or not.
+    pub fn begin_exit(&mut self, end: SessionEnd, now: Instant) {
         self.phase = Phase::Finalizing;
+        self.exit = Some(end);
         if self.ending.is_none() {
-            self.ending = Some(Ending { message: None, grace: EXIT_LIMIT, stage: Stage::Last, deadline: now + EXIT_LIMIT });
+            let deadline = now + EXIT_LIMIT;
+            self.ending = Some(Ending { message: None, grace: EXIT_LIMIT, stage: Stage::Draining, deadline });
         }
     }
 

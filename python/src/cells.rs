@@ -64,7 +64,7 @@ pub(crate) fn run(py: Python<'_>) -> Option<SessionEnd> {
                         engine.finish_cell(outcome, (outcome == Outcome::Error).then_some(&error));
                     }
                     Ended::Exit(end) => {
-                        engine.begin_exit();
+                        engine.begin_exit(&end);
                         close_loop(py);
                         return Some(end);
                     }

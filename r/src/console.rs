@@ -294,16 +294,15 @@ unsafe extern "C-unwind" fn busy(is_busy: c_int) {
     }
 }
 
-/// No cell is taken from now on; `by_runtime`: because the user's code wants it so.
-pub(crate) fn begin_exit(by_runtime: bool) {
+/// No cell is taken from now on; with `end`, because the user's code wants it so.
+pub(crate) fn begin_exit(end: Option<&SessionEnd>) {
     if child::in_child() {
         return;
     }
     let engine = engine();
-    if by_runtime {
-        engine.begin_exit();
-    } else {
-        engine.begin_finalizing();
+    match end {
+        Some(end) => engine.begin_exit(end),
+        None => engine.begin_finalizing(),
     }
 }
 

@@ -80,7 +80,8 @@ pub(crate) unsafe fn end(wish: Wish) -> ! {
     }
     let is_again = STAGE.get() == Stage::Finalising;
     STAGE.set(Stage::Finalising);
-    console::begin_exit(matches!(wish, Wish::Runtime { .. }));
+    let said = reason(wish, status);
+    console::begin_exit(said.as_ref());
     // SAFETY: as above. An error in a finalizer is R's business; what jumps from here comes back through the console.
     unsafe {
         if !is_again {
@@ -94,7 +95,7 @@ pub(crate) unsafe fn end(wish: Wish) -> ! {
     }
     interrupt::forbid();
     plots::remove_files();
-    let code = console::say_end(reason(wish, status));
+    let code = console::say_end(said);
     // SAFETY: R's own front end ends in exit() as well, so that libraries' exit handlers run.
     unsafe { libc::exit(if worker::child::in_child() { status } else { code }) }
 }
