@@ -193,13 +193,9 @@ fn text_of(py: Python<'_>, error: &PyErr, traceback: Option<&Bound<'_, PyTraceba
     (text, message[..most].to_owned())
 }
 
+/// The class's own name; where it was defined is in the traceback.
 fn name_of(py: Python<'_>, error: &PyErr) -> String {
-    let kind = error.get_type(py);
-    let name = kind.qualname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_else(|_| "Exception".into());
-    match kind.module().map(|module| module.to_string_lossy().into_owned()) {
-        Ok(module) if module != "builtins" && module != "__main__" => format!("{module}.{name}"),
-        _ => name,
-    }
+    error.get_type(py).name().map_or_else(|_| "Exception".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 fn message_of(py: Python<'_>, error: &PyErr) -> String {

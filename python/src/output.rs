@@ -13,13 +13,16 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 use pyo3::PyTypeInfo;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use pyo3::sync::PyOnceLock;
 use worker::interrupt;
 use worker::protocol::{Role, Stream};
 
 /// What the main thread's text is at the moment: 0 plain, 1 a result, 2 a traceback.
 static ROLE: AtomicU8 = AtomicU8::new(0);
+
+/// The user chose what becomes of characters that UTF-8 has no bytes for, by stream.
+static HAS_USERS_ERRORS: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
 
 static STDOUT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static STDERR: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -98,7 +101,7 @@ fn make<'py>(py: Python<'py>, stream: Stream) -> PyResult<Bound<'py, PyAny>> {
     options.set_item("line_buffering", fd == 2)?;
     let text = text_type.call((buffer,), Some(&options))?;
     text.setattr("mode", "w")?;
-    let reconfigure = Reconfigure { text_type: text_type.clone().unbind(), text: text.clone().unbind() };
+    let reconfigure = Reconfigure { text_type: text_type.clone().unbind(), text: text.clone().unbind(), stream };
     text_type.setattr("reconfigure", Bound::new(py, reconfigure)?)?;
     Ok(text)
 }
@@ -125,6 +128,7 @@ pub(crate) fn subtype<'py>(
 struct Reconfigure {
     text_type: Py<PyAny>,
     text: Py<PyAny>,
+    stream: Stream,
 }
 
 #[pymethods]
@@ -135,6 +139,9 @@ impl Reconfigure {
         let base = py.import("_io")?.getattr("TextIOWrapper")?;
         base.call_method("reconfigure", (text,), options)?;
         let encoding: String = text.getattr("encoding")?.extract()?;
+        if options.is_some_and(|options| options.contains("errors").unwrap_or(false)) {
+            HAS_USERS_ERRORS[self.stream as usize].store(true, Relaxed);
+        }
         let asks_newline = options.is_some_and(|options| options.contains("newline").unwrap_or(false));
         let is_utf8 = matches!(encoding.to_ascii_lowercase().replace('_', "-").as_str(), "utf-8" | "utf8");
         if !is_utf8 || asks_newline {
@@ -259,7 +266,7 @@ fn write_text(py: Python<'_>, stream: Stream, text: &Bound<'_, PyAny>) -> PyResu
     match text.to_str() {
         Ok(utf8) => put_text(py, stream, utf8)?,
         Err(_) => {
-            let bytes = encode_surrogates(text)?;
+            let bytes = encode_surrogates(text, stream)?;
             write_bytes(py, stream, &bytes)?;
         }
     }
@@ -267,7 +274,13 @@ fn write_text(py: Python<'_>, stream: Stream, text: &Bound<'_, PyAny>) -> PyResu
 }
 
 /// Text with lone surrogates: those that stand for bytes become these bytes, others are spelled out.
-fn encode_surrogates<'py>(text: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
+fn encode_surrogates<'py>(text: &Bound<'py, PyString>, stream: Stream) -> PyResult<Bound<'py, PyAny>> {
+    let slot = if stream == Stream::Stdout { &STDOUT } else { &STDERR };
+    if HAS_USERS_ERRORS[stream as usize].load(Relaxed)
+        && let Some(own) = slot.get(text.py())
+    {
+        return text.call_method1("encode", ("utf-8", own.bind(text.py()).getattr("errors")?));
+    }
     match text.call_method1("encode", ("utf-8", "surrogateescape")) {
         Err(error) if error.is_instance_of::<PyUnicodeEncodeError>(text.py()) => {
             text.call_method1("encode", ("utf-8", "backslashreplace"))

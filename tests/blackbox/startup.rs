@@ -69,14 +69,6 @@ fn l5_an_interpreter_that_is_none_is_named() {
 }
 
 #[test]
-fn l5_a_folder_that_is_none_is_named() {
-    fails(
-        launch().arg("--cwd").arg("/no/such/folder"),
-        &["/no/such/folder"],
-    );
-}
-
-#[test]
 fn l5_an_old_python_is_refused_by_its_version() {
     let Some(home) = std::env::home_dir() else {
         return;
@@ -306,4 +298,16 @@ fn cwd_and_env_are_set() {
         "import os\nprint(os.getcwd(), os.environ['FRUIT'])",
         &format!("{} a pear\n", real.display()),
     );
+}
+
+#[test]
+fn l5_a_folder_that_is_none_is_a_usage_error() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_worker"))
+        .args(["--cwd", "/no/such/folder", "--ipc", "stdio"])
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(2), &b""[..]), "{stderr}");
+    assert!(stderr.contains("/no/such/folder"), "{stderr}");
 }
