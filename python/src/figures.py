@@ -85,8 +85,8 @@ class FigureManager(FigureManagerBase):
         if digest != self._digest:
             self._digest = digest
             # The size stands at the head of every PNG.
-            width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
-            _bridge.image(png, f"figure-{self._serial}", was_shown, width, height)
+            size = int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+            _bridge.image(png, f"figure-{self._serial}", was_shown, size)
 
     def _is_watched(self):
         return isinstance(self.canvas.figure.stale_callback, _Watch)

@@ -60,11 +60,10 @@ impl Pictures {
     }
 
     /// Shows a PNG, after everything printed so far.
-    fn image(&self, py: Python<'_>, png: &[u8], source: &str, is_update: bool, width: u32, height: u32) -> PyResult<()> {
+    fn image(&self, py: Python<'_>, png: &[u8], source: &str, is_update: bool, size: (u32, u32)) -> PyResult<()> {
         // A wait for a full channel is interruptible here, and so it is not in the call below.
         output::flush_session(py)?;
-        let image =
-            Image { mime_type: "image/png", bytes: png, source: Some(source), is_update, size: Some((width, height)) };
+        let image = Image { mime_type: "image/png", bytes: png, source: Some(source), is_update, size: Some(size) };
         py.detach(|| session().image(&image));
         Ok(())
     }
