@@ -22,6 +22,11 @@ function(record, adopt, next_file, plot) {
           vapply(utils::tail(found, 50L), text, ""))
     }
 
+    # One expression, with its source as R's prompt would keep it.
+    read <- function(text)
+        parse(text = text, keep.source = FALSE,
+              srcfile = if (isTRUE(getOption("keep.source"))) srcfilecopy("", strsplit(text, "\n", fixed = TRUE)[[1L]]))[[1L]]
+
     # What draws when nothing is open to draw on.
     device <- function(width = NULL, height = NULL, pointsize = 12, bg = "white", ...) {
         if (is.null(width)) width <- get("width", envir = own)

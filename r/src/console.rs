@@ -9,7 +9,7 @@ use crate::console_ffi as ffi;
 use crate::feed::{self, FEED, Parsed};
 use crate::main_cell::MainCell;
 use crate::quit::{self, Wish};
-use crate::{bootstrap, events, failure, output, plots, rapi, reads, requests, result};
+use crate::{bootstrap, events, failure, large, output, plots, rapi, reads, requests, result};
 use libc::{c_char, c_int, c_uchar};
 use std::ffi::CStr;
 use worker::config::PlotSize;
@@ -47,6 +47,8 @@ pub(crate) enum Step {
     Handle,
     /// Parse the cell that is loaded.
     Parse,
+    /// Evaluate the current expression here, and let R's prompt have an empty line.
+    Evaluate,
     /// Raise the parser's error.
     ParseError,
     /// Raise the interrupt that is pending; if that comes back, give R what is in its buffer.
@@ -126,6 +128,11 @@ pub(crate) unsafe extern "C-unwind" fn read_console(
                     Parsed::Whole => parsed(buffer, size),
                     Parsed::Broken => Step::ParseError,
                 },
+                Step::Evaluate => {
+                    interrupt::allow();
+                    large::evaluate();
+                    give_empty_line(buffer)
+                }
                 Step::ParseError => {
                     interrupt::allow();
                     ffi::parseError(rapi::nil(), 0)
@@ -272,7 +279,18 @@ fn begin_expression(buffer: *mut c_uchar, size: c_int) -> Step {
     failure::forget();
     EVALUATED.set(false);
     result::begin(FEED.with(|feed| feed.is_last()));
+    if FEED.with(|feed| feed.is_large()) {
+        return Step::Evaluate;
+    }
     fill(buffer, size)
+}
+
+/// Lets R's prompt go round once, which prints the warnings that are due.
+fn give_empty_line(buffer: *mut c_uchar) -> Step {
+    EVALUATED.set(true);
+    // SAFETY: R's buffer has room for more than two bytes.
+    unsafe { buffer.copy_from(c"\n".as_ptr().cast(), 2) };
+    Step::Return(1)
 }
 
 /// Hands over the next piece, unless an interrupt has come meanwhile.

@@ -47,6 +47,8 @@ unsafe extern "C-unwind" {
     pub static mut R_Outputfile: *mut libc::FILE;
     pub static mut R_Consolefile: *mut libc::FILE;
     pub static R_GlobalContext: *mut c_void;
+    pub static R_Visible: c_int;
+    pub fn Rf_PrintValue(value: SEXP);
     pub fn Rf_onintr();
     pub fn Rf_jump_to_toplevel() -> !;
     pub fn parseError(call: SEXP, line: c_int) -> !;

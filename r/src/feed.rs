@@ -7,12 +7,18 @@
 
 use crate::console_ffi as ffi;
 use crate::main_cell::MainCell;
+use crate::positions::{End, Lines};
 use crate::rapi;
 use libR_sys::{ParseStatus, SEXP};
 use std::ops::Range;
 
 /// The cell that is being fed.
 pub(crate) static FEED: MainCell<Feed> = MainCell::new(Feed::new());
+
+/// More bytes than these make an expression large.
+const LARGE: usize = 8 << 10;
+/// More lines than these do too.
+const LARGE_LINES: usize = 100;
 
 /// Source, and where its top-level expressions are.
 #[derive(Debug)]
@@ -49,6 +55,19 @@ impl Feed {
     /// The current expression is the cell's last.
     pub(crate) fn is_last(&self) -> bool {
         self.next == self.expressions.len()
+    }
+
+    /// The current expression is one that R's prompt would take long over: it parses all that it has at each line anew.
+    pub(crate) fn is_large(&self) -> bool {
+        let text = &self.code.as_bytes()[self.rest.clone()];
+        text.len() > LARGE || text.iter().filter(|&&byte| byte == b'\n').count() > LARGE_LINES
+    }
+
+    /// The whole of the current expression, which is not handed over then.
+    pub(crate) fn take_whole(&mut self) -> &str {
+        let whole = self.rest.clone();
+        self.rest.start = self.rest.end;
+        &self.code[whole]
     }
 
     /// Some of the current expression is left.
@@ -124,14 +143,10 @@ pub(crate) fn judge(code: SEXP) -> ParseStatus {
 }
 
 /// Where the expressions are in the source, from the parser's positions: lists of first line, first byte, last line, last
-/// byte, two columns, and the lines again as the parser counts them in spite of `#line`.
+/// byte, first and last column, and the lines again as the parser counts them in spite of `#line`.
 fn ranges(code: &str, positions: SEXP) -> Vec<Range<usize>> {
-    let mut lines = vec![0];
-    lines.extend(code.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1));
-    let offset = |line: i32, byte: i32| {
-        let line = lines.get(usize::try_from(line).unwrap_or(1).saturating_sub(1)).copied().unwrap_or(code.len());
-        (line + usize::try_from(byte).unwrap_or(0)).min(code.len())
-    };
+    let lines = Lines::of(code);
+    let count = |number: i32| usize::try_from(number).unwrap_or(0);
     // SAFETY: the parser makes a list of integer vectors of at least eight elements; lengths are checked all the same.
     unsafe {
         if positions == rapi::nil() {
@@ -144,7 +159,10 @@ fn ranges(code: &str, positions: SEXP) -> Vec<Range<usize>> {
                     return None;
                 }
                 let position = std::slice::from_raw_parts(libR_sys::INTEGER(position), 8);
-                Some(offset(position[6], position[1] - 1)..offset(position[7], position[3]))
+                let [line, columns, bytes] = [position[6], position[4] - 1, position[1] - 1].map(count);
+                let start = lines.offset(End { line, bytes, columns });
+                let [line, columns, bytes] = [position[7], position[5], position[3]].map(count);
+                Some(start..lines.offset(End { line, bytes, columns }))
             })
             .collect()
     }

@@ -66,6 +66,17 @@ pub(crate) fn begin(is_last: bool) {
     MARKER.set(Marker { value, is_spoilt: false });
 }
 
+/// Binds `.Last.value`, as R's own loop does after it has evaluated an expression.
+pub(crate) fn set_last_value(value: SEXP) {
+    // SAFETY: the binding is the base environment's, and R's own.
+    unsafe {
+        match MEANS.get() {
+            Some((_, set)) => set(rapi::symbol(c".Last.value"), value),
+            None => libR_sys::Rf_defineVar(rapi::symbol(c".Last.value"), value, libR_sys::R_BaseEnv),
+        }
+    }
+}
+
 /// A browser is about to evaluate something.
 pub(crate) fn spoil() {
     MARKER.with(|marker| marker.is_spoilt = true);

@@ -1,0 +1,25 @@
+//! Evaluates an expression without R's prompt, which would take long over a large one.
+//!
+//! It parses all that it has been given at each line anew: ten thousand lines take it a minute.
+
+#![expect(unsafe_code, reason = "does what R's own loop does with an expression")]
+
+use crate::console_ffi as ffi;
+use crate::feed::FEED;
+use crate::{bootstrap, rapi, result};
+
+/// Evaluates the current expression, and prints its value where R would. Jumps as R's own loop does; owns nothing then.
+pub(crate) fn evaluate() {
+    // SAFETY: every value is protected until the last use. The text stays where it is until the next cell is loaded.
+    unsafe {
+        let text = FEED.with(|feed| libR_sys::Rf_protect(rapi::string(feed.take_whole())));
+        let call = libR_sys::Rf_protect(libR_sys::Rf_lang2(rapi::symbol(c"read"), text));
+        let expression = libR_sys::Rf_protect(ffi::Rf_eval(call, bootstrap::own()));
+        let value = libR_sys::Rf_protect(ffi::Rf_eval(expression, libR_sys::R_GlobalEnv));
+        result::set_last_value(value);
+        if ffi::R_Visible != 0 {
+            ffi::Rf_PrintValue(value);
+        }
+        libR_sys::Rf_unprotect(4);
+    }
+}

@@ -1,0 +1,68 @@
+//! Where R's parser says that expressions are, as offsets in the source.
+
+/// One end of an expression: how many bytes of its line, and how many columns, come before it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct End {
+    /// The line, from 1.
+    pub line: usize,
+    pub bytes: usize,
+    pub columns: usize,
+}
+
+/// The lines of a source.
+#[derive(Debug)]
+pub(crate) struct Lines<'a> {
+    code: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    pub(crate) fn of(code: &'a str) -> Self {
+        let after_ends = code.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        Lines { code, starts: std::iter::once(0).chain(after_ends).collect() }
+    }
+
+    /// The offset of an end.
+    ///
+    /// The parser counts the bytes of characters beyond ASCII twice within strings, and its columns run on to the next multiple
+    /// of eight at a tab. So columns are what to go by, counted as it does, where a line is not plain ASCII.
+    pub(crate) fn offset(&self, end: End) -> usize {
+        let Some(&start) = self.starts.get(end.line.wrapping_sub(1)) else { return self.code.len() };
+        let stop = self.starts.get(end.line).copied().unwrap_or(self.code.len());
+        let line = &self.code[start..stop];
+        if line.is_ascii() {
+            return start + end.bytes.min(line.len());
+        }
+        let mut column = 0;
+        for (at, c) in line.char_indices() {
+            if column >= end.columns {
+                return start + at;
+            }
+            column += 1;
+            if c == '\t' {
+                column = (column + 7) & !7;
+            }
+        }
+        stop
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_count_in_ascii() {
+        let lines = Lines::of("x <- 1; y\n\tz");
+        assert_eq!(lines.offset(End { line: 1, bytes: 8, columns: 8 }), 8);
+        assert_eq!(lines.offset(End { line: 2, bytes: 1, columns: 8 }), 11);
+    }
+
+    #[test]
+    fn columns_count_elsewhere() {
+        let code = "'éé'; \t'é'; z";
+        let lines = Lines::of(code);
+        assert_eq!(&code[..lines.offset(End { line: 1, bytes: 8, columns: 4 })], "'éé'");
+        assert_eq!(&code[lines.offset(End { line: 1, bytes: 99, columns: 8 })..], "'é'; z");
+    }
+}

@@ -1,0 +1,150 @@
+//! I: interrupts of R, and R6.
+
+use crate::r::r;
+use crate::storms::Random;
+use std::time::Duration;
+use worker::client::{Event, Ready};
+use worker::protocol::Outcome;
+
+const ENDLESS: [&str; 6] = [
+    "repeat {}",
+    "Sys.sleep(600)",
+    "system('sleep 600')",
+    "f <- function() {x <- 0; repeat x <- x + 1}; f()",
+    "repeat gsub('a', 'b', strrep('a', 1000))",
+    "repeat cat('line\\n')",
+];
+
+#[test]
+fn i1_whatever_runs_is_interrupted() {
+    let mut s = r();
+    for code in ENDLESS {
+        let id = s.begin(&format!("cat('go\\n')\n{code}\ncat('never')"));
+        s.until_printed(&id, "go");
+        s.interrupt();
+        let cell = s.finish(&id).interrupted();
+        assert!(!cell.stdout.contains("never"), "{code}");
+        s.says("1 + 1", "[1] 2\n");
+    }
+}
+
+#[test]
+fn i1_waits_are_interrupted() {
+    let mut s = r();
+    for (code, prompt) in
+        [("readline('p ')", "p "), ("scan()", "1: "), ("browser()", "Browse[1]> "), ("menu(1:2)", "Selection: ")]
+    {
+        let id = s.begin(&format!("{code}\ncat('never')"));
+        s.wait_for(prompt);
+        s.interrupt();
+        let cell = s.finish(&id).interrupted();
+        assert!(!cell.stdout.contains("never"), "{code}");
+        s.says("1 + 1", "[1] 2\n");
+    }
+    let id = s.begin("browser()");
+    let wait = s.wait_for("Browse[1]> ");
+    s.send(worker::client::Batch::stdin("repeat {}").reader(wait.reader));
+    s.delivered(&wait, "repeat {}");
+    s.interrupt();
+    s.finish(&id).interrupted();
+}
+
+#[test]
+fn i4_handlers_see_the_interrupt() {
+    let mut s = r();
+    for what in ["repeat {}", "Sys.sleep(600)"] {
+        let id = s.begin(&format!(
+            "tryCatch({{cat('go\\n'); {what}}}, interrupt = function(e) cat('caught\\n'))\ncat('on\\n')"
+        ));
+        s.until_printed(&id, "go");
+        s.interrupt();
+        assert_eq!(s.finish(&id).ok().stdout, "go\ncaught\non\n");
+    }
+    let id = s.begin("tryCatch(readline('p '), interrupt = function(e) cat('caught\\n'))");
+    s.wait_for("p ");
+    s.interrupt();
+    assert_eq!(s.finish(&id).ok().stdout, "caught\n");
+    let id = s.begin("f <- function() {on.exit(cat('left\\n')); cat('go\\n'); repeat {}}; f()");
+    s.until_printed(&id, "go");
+    s.interrupt();
+    assert_eq!(s.finish(&id).interrupted().stdout, "go\nleft\n");
+}
+
+#[test]
+fn i3_an_interrupt_while_idle_is_answered_and_forgotten() {
+    let mut s = r();
+    for _ in 0..20 {
+        s.interrupt();
+        s.bare_ready();
+        s.says("1", "[1] 1\n");
+    }
+}
+
+#[test]
+fn i3_a_storm_spares_each_next_cell() {
+    let mut s = r().patient(Duration::from_secs(150));
+    let mut random = Random::new(3);
+    let codes: Vec<&str> = ENDLESS
+        .into_iter()
+        .chain(["1", "Sys.sleep(0.0005)", "for (i in 1:20) cat(i)", "plot(1)", "readline('p ')", "system('true')"])
+        .collect();
+    for round in 0..500 {
+        let code = codes[random.below(codes.len() as u64) as usize];
+        let id = s.begin(code);
+        let until = std::time::Instant::now() + Duration::from_micros(random.below(3000));
+        while std::time::Instant::now() < until {
+            std::hint::spin_loop();
+        }
+        s.interrupt();
+        if random.below(2) == 0 {
+            s.interrupt();
+        } else {
+            s.worker.signal(libc::SIGINT);
+        }
+        let outcome = loop {
+            match s.next() {
+                Event::Ready(ready) if ready.id.as_deref() == Some(&id) => break ready.outcome,
+                Event::Ready(Ready { id: None, outcome: None, .. }) | Event::InputWait(_) | Event::OutputImage(_) => {}
+                other => s.fail(&format!("{other:?} in round {round}")),
+            }
+        };
+        assert_ne!(outcome, Some(Outcome::Error), "{code:?} in round {round}");
+        s.take(Some(&id));
+        let spared = s.begin("z <- 0; for (i in 1:500) z <- z + i; Sys.sleep(0); z");
+        loop {
+            match s.next() {
+                Event::Ready(ready) if ready.id.as_deref() == Some(&spared) => {
+                    assert_eq!(ready.outcome, Some(Outcome::Ok), "after {code:?} in round {round}");
+                    break;
+                }
+                Event::Ready(Ready { id: None, outcome: None, .. }) => {}
+                other => s.fail(&format!("{other:?} in round {round}")),
+            }
+        }
+        let said = s.take(Some(&spared));
+        assert_eq!(
+            said.texts.iter().map(|text| text.text.clone().unwrap_or_default()).collect::<String>(),
+            "[1] 125250\n"
+        );
+    }
+}
+
+#[test]
+fn r6_handlers_run_while_idle() {
+    use std::io::{Read, Write};
+    let mut s = r();
+    let cell = s.run("port <- suppressMessages(tools::startDynamicHelp()); cat(port)").ok();
+    let fetch = |port: &str| {
+        let mut to = std::net::TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+        to.write_all(b"GET /library/base/html/mean.html HTTP/1.0\r\n\r\n").unwrap();
+        let mut page = String::new();
+        to.read_to_string(&mut page).unwrap();
+        page
+    };
+    assert!(fetch(&cell.stdout).contains("Arithmetic Mean"));
+    let id = s.begin("readline('p ')");
+    let wait = s.wait_for("p ");
+    assert!(fetch(&cell.stdout).contains("Arithmetic Mean"));
+    s.answer(&wait, "x");
+    s.finish(&id).ok();
+}
