@@ -58,7 +58,7 @@ pub fn story(s: &mut Session, code: &str) -> Vec<String> {
 
 /// Runs a cell whose readers are answered in turn: each with its prompt and its answer.
 #[track_caller]
-pub fn talk(s: &mut Session, code: &str, answers: &[(&str, &str)]) -> crate::harness::Cell {
+pub fn talk(s: &mut Session, code: &str, answers: &[(&str, &str)]) -> crate::said::Cell {
     let id = s.begin(code);
     for (prompt, answer) in answers {
         let wait = s.wait_for(prompt);
