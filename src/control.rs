@@ -20,6 +20,9 @@ use std::time::Instant;
 /// So many requests may wait for the main thread.
 const MAX_REQUESTS: usize = 100;
 
+/// Once nothing can be waited for any more, deadlines are looked at so often.
+const CLOSED_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// Starts the thread. It runs until the process ends.
 pub(crate) fn spawn(shared: Arc<Shared>, requests: OwnedFd) -> io::Result<()> {
     std::thread::Builder::new()
@@ -62,13 +65,19 @@ impl Control {
                 self.shared.control_wake.clear();
                 self.take_signal();
             }
+            if (request | event | wake) & libc::POLLNVAL != 0 {
+                // User code has closed descriptors that are not its own: without a channel there is no session.
+                std::mem::forget(self.requests.take());
+                self.supervisor_gone();
+                std::thread::sleep(CLOSED_PAUSE);
+            }
             if event & (libc::POLLERR | libc::POLLHUP) != 0 || parent != 0 {
                 self.supervisor_gone();
             }
             if stdin != 0 && sys::read(config.control_stdin.unwrap_or(-1), &mut buffer).unwrap_or(0) == 0 {
                 self.supervisor_gone();
             }
-            if request != 0 {
+            if request != 0 && self.requests.is_some() {
                 match sys::read(request_fd, &mut buffer) {
                     Ok(n) if n > 0 => lines.feed(&buffer[..n], |line| self.take_line(line)),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

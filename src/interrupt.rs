@@ -336,41 +336,45 @@ fn sigint() -> libc::sigset_t {
 }
 
 thread_local! {
-    /// The calling thread's mask with SIGINT open, noted when it was last blocked; none while it is open. Only user code
-    /// changes the mask besides this module, and it runs with SIGINT open.
-    static BLOCKED: Cell<Option<libc::sigset_t>> = const { Cell::new(None) };
+    /// The calling thread's mask with SIGINT open, noted when signals were last blocked; none while they are open. Only user
+    /// code changes the mask besides this module, and it runs with signals open.
+    static OPEN_MASK: Cell<Option<libc::sigset_t>> = const { Cell::new(None) };
 }
 
-/// Lets SIGINT through to the calling thread: user code is about to run.
+/// Lets signals through to the calling thread: user code is about to run.
 pub fn allow() {
-    BLOCKED.set(None);
-    // SAFETY: the set lives across the call.
-    unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &sigint(), std::ptr::null_mut()) };
+    match OPEN_MASK.take() {
+        // SAFETY: the set lives across the call.
+        Some(mask) => unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &mask, std::ptr::null_mut()) },
+        // SAFETY: the same.
+        None => unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &sigint(), std::ptr::null_mut()) },
+    };
 }
 
-/// Blocks SIGINT in the calling thread: it stays pending. Tells whether it was open before.
+/// Blocks signals in the calling thread, all but faults: they stay pending until the next wait or user code, so that none
+/// comes between a check of the runtime's flags and the wait. Tells whether SIGINT was open before.
 pub fn forbid() -> bool {
-    if BLOCKED.get().is_some() {
+    if OPEN_MASK.get().is_some() {
         return false;
     }
     // SAFETY: both sets live across the calls.
     unsafe {
         let mut mask: libc::sigset_t = std::mem::zeroed();
-        libc::pthread_sigmask(libc::SIG_BLOCK, &sigint(), &mut mask);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &all_but_faults(), &mut mask);
         let was_open = libc::sigismember(&mask, libc::SIGINT) == 0;
         libc::sigdelset(&mut mask, libc::SIGINT);
-        BLOCKED.set(Some(mask));
+        OPEN_MASK.set(Some(mask));
         was_open
     }
 }
 
-/// SIGINT blocked for as long as this lives; then as it was before.
+/// Signals blocked for as long as this lives; then as it was before.
 #[derive(Debug)]
 pub struct Held {
     was_open: bool,
 }
 
-/// Blocks SIGINT until the result is dropped. Check the runtime's flag after this and before a wait.
+/// Blocks signals until the result is dropped. Check the runtime's flag after this and before a wait.
 pub fn hold() -> Held {
     Held { was_open: forbid() }
 }
@@ -410,7 +414,7 @@ fn take_pending() -> bool {
 
 /// The calling thread's mask with SIGINT open, for a wait.
 pub(crate) fn open_mask() -> libc::sigset_t {
-    match BLOCKED.get() {
+    match OPEN_MASK.get() {
         Some(mask) => mask,
         // SAFETY: pthread_sigmask fills the set.
         None => unsafe {
@@ -424,13 +428,19 @@ pub(crate) fn open_mask() -> libc::sigset_t {
 
 /// Blocks every signal that the main thread takes, in a thread of ours.
 pub fn block_all_in_this_thread() {
-    // SAFETY: sigfillset fills the set. Faults cannot be blocked away and keep their handlers.
+    // SAFETY: the set lives across the call.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &all_but_faults(), std::ptr::null_mut()) };
+}
+
+/// Every signal but those of faults, which cannot be blocked away and keep their handlers.
+fn all_but_faults() -> libc::sigset_t {
+    // SAFETY: sigfillset fills the set.
     unsafe {
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigfillset(&mut set);
         for fault in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGABRT, libc::SIGTRAP, libc::SIGSYS] {
             libc::sigdelset(&mut set, fault);
         }
-        libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
+        set
     }
 }

@@ -3,12 +3,15 @@
 use pyo3::prelude::*;
 use worker::{Interrupted, interrupt};
 
-/// Runs `wait` detached from the GIL until it is done. On the main thread SIGINT is held between a check of Python's own
-/// flag and the wait, which opens it; `Err` from `wait` means that a signal came, and the checks run.
+/// Runs `wait` detached from the GIL until it is done. On the main thread signals are held between a check of Python's flags
+/// and the wait, which opens them; `Err` from `wait` means that a signal came. Handlers of the user's run with signals open.
 pub(crate) fn wait_detached(py: Python<'_>, mut wait: impl FnMut() -> Result<(), Interrupted> + Send) -> PyResult<()> {
     let is_main = interrupt::is_main_thread();
-    let _held = is_main.then(interrupt::hold);
     loop {
+        if is_main {
+            py.check_signals()?;
+        }
+        let _held = is_main.then(interrupt::hold);
         if is_main {
             py.check_signals()?;
         }

@@ -12,7 +12,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyInt, PyString, PyTuple};
 use worker::engine::Engine;
 use worker::protocol::Stream;
-use worker::reader::{Ask, Got};
+use std::time::{Duration, Instant};
+use worker::reader::{Ask, Got, Reader};
 use worker::{Want, child, interrupt};
 
 /// Python's own functions and types behind the ones that replace them.
@@ -119,20 +120,27 @@ fn read(py: Python<'_>, prompt: &str, hidden: bool, want: Want) -> PyResult<Vec<
     if let Some(data) = reader.try_take() {
         return Ok(data);
     }
-    let is_main = interrupt::is_main_thread();
-    let held = is_main.then(interrupt::hold);
-    let data = loop {
-        if is_main {
-            py.check_signals()?;
-        }
-        match py.detach(|| reader.wait(&mut [], None)) {
-            Got::Data(data) => break data,
+    loop {
+        match wait(py, &mut reader, &mut [], None)? {
+            Got::Data(data) => return Ok(data),
             Got::Signal | Got::Poll => {}
             Got::Request(request) => requests::answer(py, session(), &request),
         }
-    };
+    }
+}
+
+/// One wait, detached from the GIL. On the main thread signals are held between Python's check and the wait; handlers of the
+/// user's run with signals open, as they would anywhere else.
+fn wait(py: Python<'_>, reader: &mut Reader, also: &mut [libc::pollfd], timeout: Option<Duration>) -> PyResult<Got> {
+    if !interrupt::is_main_thread() {
+        return Ok(py.detach(|| reader.wait(also, timeout)));
+    }
+    py.check_signals()?;
+    let held = interrupt::hold();
+    py.check_signals()?;
+    let got = py.detach(|| reader.wait(also, timeout));
     drop(held);
-    Ok(data)
+    Ok(got)
 }
 
 /// Whether reads of fd 0 are the session's; a forked child's find the end of file.
@@ -452,16 +460,11 @@ pub(crate) fn wait_readable(py: Python<'_>, timeout: Option<f64>, also: &mut [li
         return Ok(false);
     }
     let end = timeout.and_then(|timeout| {
-        std::time::Duration::try_from_secs_f64(timeout).ok().map(|limit| std::time::Instant::now() + limit)
+        Duration::try_from_secs_f64(timeout).ok().map(|limit| Instant::now() + limit)
     });
-    let is_main = interrupt::is_main_thread();
-    let _held = is_main.then(interrupt::hold);
     loop {
-        if is_main {
-            py.check_signals()?;
-        }
-        let left = end.map(|end| end.saturating_duration_since(std::time::Instant::now()));
-        match py.detach(|| reader.wait(also, left)) {
+        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+        match wait(py, &mut reader, also, left)? {
             Got::Data(_) => return Ok(true),
             Got::Poll => return Ok(false),
             Got::Signal => {}

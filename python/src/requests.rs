@@ -11,11 +11,11 @@ use worker::protocol::{Code, Refusal};
 /// The methods that this engine answers besides the core's.
 pub(crate) const METHODS: [&str; 1] = ["is_complete"];
 
-/// Works on one request on the main thread and responds.
+/// Works on one request on the main thread and responds. Signals are open afterwards.
 pub(crate) fn answer(py: Python<'_>, engine: &Engine, request: &Request) {
     interrupt::allow();
     let answer = dispatch(py, &request.rpc.method, &request.rpc.params);
-    interrupt::forbid();
+    let _held = interrupt::hold();
     // An interrupt that came too late to be raised is the request's too.
     errors::swallow_signals(py);
     engine.respond(request, answer);

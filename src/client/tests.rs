@@ -100,11 +100,14 @@ fn one_that_will_not_end_is_killed_with_its_children() {
     };
     let ending = worker.shutdown(Duration::ZERO).unwrap();
     assert_eq!(ending.reason, Reason::Killed(libc::SIGKILL));
-    let stat = std::fs::read_to_string(format!("/proc/{child}/stat"));
-    assert!(
-        stat.is_err() || stat.unwrap().contains(") Z "),
-        "the child outlived its group"
-    );
+    // The signal is sent; the system may take a moment to carry it out.
+    let start = std::time::Instant::now();
+    loop {
+        match std::fs::read_to_string(format!("/proc/{child}/stat")) {
+            Ok(stat) if !stat.contains(") Z ") => assert!(start.elapsed() < LONG, "the child outlived its group"),
+            _ => break,
+        }
+    }
 }
 
 #[test]

@@ -245,7 +245,10 @@ fn run_anew(beginning: &Beginning) -> StartError {
 
 fn make_temporary_folder() -> Result<PathBuf, StartError> {
     let parent = std::env::temp_dir();
-    let made = tempfile::Builder::new().prefix("worker-").tempdir();
+    let make = |parent: &Path| tempfile::Builder::new().prefix("worker-").tempdir_in(parent);
+    // As programs do that look for such a place: the one that is named, then the system's.
+    let fallbacks = || ["/tmp", "/var/tmp"].iter().find_map(|folder| make(Path::new(folder)).ok());
+    let made = make(&parent).or_else(|error| fallbacks().ok_or(error));
     let folder = made.map_err(|error| StartError::TemporaryFolder { folder: parent, error })?.keep();
     sys::set_env("TMPDIR", &folder);
     Ok(folder)
