@@ -17,6 +17,7 @@ use crate::utf8::{Decoder, Run};
 use parking_lot::{Mutex, MutexGuard};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 /// How much may wait for the channel before writers of text wait too.
@@ -118,6 +119,8 @@ pub(crate) struct Emitter {
     pub(crate) wake: Wake,
     pub(crate) capture: Option<Capture>,
     encode: TextEncoding,
+    /// A write failed: nobody reads any more, or user code has closed the channel.
+    has_lost_channel: AtomicBool,
 }
 
 /// How `output_text` is encoded.
@@ -155,7 +158,7 @@ impl Emitter {
             written: 0,
             startup_stderr: Some(Vec::new()),
         };
-        Ok(Emitter { out: Mutex::new(out), sink, alarm: Alarm::new()?, wake: Wake::new()?, capture, encode })
+        Ok(Emitter { out: Mutex::new(out), sink, alarm: Alarm::new()?, wake: Wake::new()?, capture, encode, has_lost_channel: AtomicBool::new(false) })
     }
 
     /// Takes as much of `text` as there is room for, without waiting, and tells how many bytes that was.
@@ -478,7 +481,10 @@ impl Emitter {
                     out.written += n as u64;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => out.is_gone = true,
+                Err(_) => {
+                    out.is_gone = true;
+                    self.has_lost_channel.store(true, Relaxed);
+                }
             }
         }
         crash::publish(&out.buf[out.head..]);
@@ -545,6 +551,11 @@ impl Emitter {
                 Ok(())
             }
         }
+    }
+
+    /// Whether a write to the channel has failed for good.
+    pub(crate) fn has_lost_channel(&self) -> bool {
+        self.has_lost_channel.load(Relaxed)
     }
 
     /// Tries for `limit` to get everything out.

@@ -174,6 +174,9 @@ impl Engine {
     }
 
     fn take_turn(&self, state: &mut State) -> Option<Turn> {
+        if self.0.emitter.has_lost_channel() {
+            state.supervisor_gone(Instant::now());
+        }
         if matches!(state.phase, Phase::Finalizing | Phase::Ended) || state.is_gone {
             return Some(Turn::End);
         }

@@ -27,10 +27,9 @@ fn lives(launch: Launch) {
         s.interrupt();
         s.finish(&id).interrupted();
     }
-    s.says(
-        "import os\nos.write(1, b'raw\\n') and os.system('echo child; cat')",
-        "raw\nchild\n0\n",
-    );
+    // The shell may have words of its own for the directory that it is in.
+    let cell = s.run("import os\nos.write(1, b'raw\\n') and os.system('echo child; cat')").ok();
+    assert_eq!(cell.stdout, "raw\nchild\n0\n");
     s.shutdown();
 }
 
