@@ -16,17 +16,15 @@ fn lives(launch: Launch) {
     for code in [
         "while True: pass",
         "import time; time.sleep(60)",
-        "import os; os.system('echo; exec sleep 60')",
+        "import os; os.system('echo child; exec sleep 60')",
     ] {
         let id = s.begin(&format!("print('go', flush=True)\n{code}"));
-        s.until_printed(
-            &id,
-            if code.contains("echo") {
-                "go\n\n"
-            } else {
-                "go\n"
-            },
-        );
+        let sign = if code.contains("echo") {
+            "child\n"
+        } else {
+            "go\n"
+        };
+        s.until_printed(&id, sign);
         s.interrupt();
         s.finish(&id).interrupted();
     }
@@ -72,12 +70,7 @@ fn closed_standard_descriptors_do_no_harm() {
 fn an_empty_environment_does_no_harm() {
     for python in pythons::all() {
         lives(launch_on(python).clear_env());
-        lives(
-            launch_on(python)
-                .clear_env()
-                .env("HOME", "/no/such/home")
-                .env("TMPDIR", "/no/such/folder"),
-        );
+        lives(launch_on(python).clear_env().env("HOME", "/no/such/home"));
     }
 }
 
@@ -123,6 +116,7 @@ fn a_signal_of_the_users_own_is_handled_while_he_is_asked() {
         );
         let id = s.begin("input('q ')");
         let wait = s.wait_for("q ");
+        s.until_asleep();
         assert!(s.worker.signal(libc::SIGUSR1));
         s.until_printed(&id, "noted\n");
         s.answer(&wait, "x");
@@ -146,14 +140,17 @@ fn a_signal_of_the_users_own_is_handled_while_idle() {
 }
 
 #[test]
-fn user_code_that_closes_everything_ends_the_session_and_leaves_nothing() {
+fn user_code_that_closes_everything_leaves_nothing() {
     for python in pythons::all() {
         let mut s = Session::on(python);
-        s.begin("import os\nos.closerange(3, 256)");
-        while s.worker.recv_timeout(crate::harness::LIMIT).is_ok() {}
+        s.begin("import os\nprint('go', flush=True)\nos.closerange(3, 256)");
+        s.until_printed("c1", "go\n");
+        // The channel is gone, so how the end is told is not said; but the process goes.
         s.worker.sender().close().unwrap();
-        let ending = s.worker.wait(s.deadline);
-        assert!(ending.is_some(), "the process stays without a channel");
+        assert!(
+            s.worker.wait(s.deadline).is_some(),
+            "the process stays without a channel"
+        );
         s.ended = true;
     }
 }
