@@ -26,38 +26,20 @@ struct Person {
 
 impl Person {
     fn sits_down() -> Person {
-        Person::with(
-            tempfile::tempdir().unwrap(),
-            &["--python", pythons::default().path.to_str().unwrap()],
-        )
+        Person::with(tempfile::tempdir().unwrap(), &["--python", pythons::default().path.to_str().unwrap()])
     }
 
     fn with(home: tempfile::TempDir, arguments: &[&str]) -> Person {
-        let words: Vec<String> = [env!("CARGO_BIN_EXE_worker")]
-            .iter()
-            .chain(arguments)
-            .map(|word| format!("'{word}'"))
-            .collect();
+        let words: Vec<String> =
+            [env!("CARGO_BIN_EXE_worker")].iter().chain(arguments).map(|word| format!("'{word}'")).collect();
         let mut command = Command::new("script");
-        command.args([
-            "--quiet",
-            "--return",
-            "--command",
-            &words.join(" "),
-            "/dev/null",
-        ]);
+        command.args(["--quiet", "--return", "--command", &words.join(" "), "/dev/null"]);
         for name in pythons::CLEARED {
             command.env_remove(name);
         }
-        let cache = std::env::var_os("HOME")
-            .map(|real| Path::new(&real).join(".cache"))
-            .unwrap_or_default();
+        let cache = std::env::var_os("HOME").map(|real| Path::new(&real).join(".cache")).unwrap_or_default();
         let mut terminal = command
-            .envs([
-                ("TERM", "xterm".as_ref()),
-                ("HOME", home.path()),
-                ("XDG_CACHE_HOME", &cache),
-            ])
+            .envs([("TERM", "xterm".as_ref()), ("HOME", home.path()), ("XDG_CACHE_HOME", &cache)])
             .env_remove("XDG_STATE_HOME")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -73,13 +55,7 @@ impl Person {
                 }
             }
         });
-        Person {
-            keyboard: terminal.stdin.take().unwrap(),
-            terminal,
-            screen,
-            seen: String::new(),
-            home,
-        }
+        Person { keyboard: terminal.stdin.take().unwrap(), terminal, screen, seen: String::new(), home }
     }
 
     fn types(&mut self, keys: &str) {
@@ -101,10 +77,7 @@ impl Person {
                 let rest = self.seen.split_off(at + text.len());
                 return std::mem::replace(&mut self.seen, rest);
             }
-            match self
-                .screen
-                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
-            {
+            match self.screen.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     let _ = self.terminal.kill();
@@ -173,11 +146,7 @@ fn console_input_and_passwords() {
 #[test]
 fn console_ctrl_c_stops_a_cell_or_clears_the_line() {
     let mut person = Person::sits_down();
-    for busy in [
-        "while True: pass",
-        "__import__('time').sleep(60)",
-        "input('an' + 'swer? ')",
-    ] {
+    for busy in ["while True: pass", "__import__('time').sleep(60)", "input('an' + 'swer? ')"] {
         // Pasted, as terminals say it: two lines that are one cell.
         person.enters(&format!("\x1b[200~print('g' + 'o')\n{busy}\x1b[201~"));
         person.sees("\r\ngo\r\n");
@@ -207,27 +176,17 @@ fn console_exit_status_last_words_and_history() {
     let (rest, status, home) = person.leaves();
     assert!(rest.contains("\r\nbye\r\n"), "{rest:?}");
     assert_eq!(status, Some(5));
-    assert!(
-        home.path()
-            .join(".local/state/worker/history-python")
-            .is_file()
-    );
+    assert!(home.path().join(".local/state/worker/history-python").is_file());
 
     // The next session finds the cell in the history.
-    let mut person = Person::with(
-        home,
-        &["--python", pythons::default().path.to_str().unwrap()],
-    );
+    let mut person = Person::with(home, &["--python", pythons::default().path.to_str().unwrap()]);
     person.sees(&format!("{LINE_START}>>> "));
     person.types(UP);
     person.sees("sys.exit(5)");
     person.types("\r");
     assert_eq!(person.leaves().1, Some(5));
 
-    let person = Person::with(
-        tempfile::tempdir().unwrap(),
-        &["--python", "/no/such/python"],
-    );
+    let person = Person::with(tempfile::tempdir().unwrap(), &["--python", "/no/such/python"]);
     let (rest, status, _) = person.leaves();
     assert_eq!(rest.matches("/no/such/python").count(), 1, "{rest:?}");
     assert_eq!(status, Some(1));
@@ -240,10 +199,7 @@ fn console_background_threads_print_and_ask_above_the_line() {
     person.enters("import os, threading, time");
     person.enters("def ask():");
     person.sees("... ");
-    person.types(&format!(
-        "while not os.path.exists('{}'): time.sleep(.01)\r",
-        gate.display()
-    ));
+    person.types(&format!("while not os.path.exists('{}'): time.sleep(.01)\r", gate.display()));
     person.sees("... ");
     person.types("print('from ' + 'afar'); print('got ' + input('real' + 'ly? '))\r");
     person.sees("... ");
