@@ -195,7 +195,7 @@ fn o4_the_streams_behave_as_files() {
         assert_eq!((cell.stdout.as_str(), cell.stderr.as_str()), ("", "WARNING:root:logged\n"));
         let cell = s.run("print('err', file=sys.stderr); sys.stderr.buffer.write(b'raw err\\n')\nNone").ok();
         assert_eq!(cell.stderr, "err\nraw err\n");
-        s.run("print(1, file=sys.stdin)").failed("io.UnsupportedOperation");
+        s.run("print(1, file=sys.stdin)").failed("UnsupportedOperation");
         s.run("sys.stdout.write(5)").failed("TypeError");
     });
 }
