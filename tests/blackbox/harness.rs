@@ -1,7 +1,8 @@
 //! A session under test: what it says is gathered by cell, and what nobody looked at fails the test.
 
 use crate::pythons::{self, CLEARED, Python};
-use crate::said::{Cell, Gathered, text_of};
+pub use crate::said::Cell;
+use crate::said::{Gathered, text_of};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 use worker::client::*;
