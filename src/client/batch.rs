@@ -35,30 +35,17 @@ pub struct Batch {
 impl Batch {
     /// Text that the session's state routes: the answer of a running cell's wait, else a cell.
     pub fn new(input: impl Into<String>) -> Self {
-        Batch {
-            input: input.into(),
-            to: None,
-            id: None,
-            timeout_ms: None,
-            eof: None,
-            reader: None,
-        }
+        Batch { input: input.into(), to: None, id: None, timeout_ms: None, eof: None, reader: None }
     }
 
     /// One complete cell, whatever waits.
     pub fn cell(code: impl Into<String>) -> Self {
-        Batch {
-            to: Some("cell"),
-            ..Batch::new(code)
-        }
+        Batch { to: Some("cell"), ..Batch::new(code) }
     }
 
     /// Standard input, whatever runs.
     pub fn stdin(text: impl Into<String>) -> Self {
-        Batch {
-            to: Some("stdin"),
-            ..Batch::new(text)
-        }
+        Batch { to: Some("stdin"), ..Batch::new(text) }
     }
 
     /// Names the cell, or the cell whose standard input this is.
@@ -174,10 +161,7 @@ mod tests {
 
     #[test]
     fn a_batch_says_only_what_was_asked() {
-        assert_eq!(
-            text(&Batch::new("x")),
-            r#"{"type":"input_batch","input":"x"}"#
-        );
+        assert_eq!(text(&Batch::new("x")), r#"{"type":"input_batch","input":"x"}"#);
         assert_eq!(
             text(&Batch::cell("x").id("a").timeout(Duration::from_millis(20))),
             r#"{"type":"input_batch","input":"x","to":"cell","id":"a","timeout_ms":20}"#
@@ -194,10 +178,7 @@ mod tests {
         let sender = Sender::new(Requests::Socket(ours));
         sender.interrupt().unwrap();
         sender.close().unwrap();
-        assert_eq!(
-            sender.interrupt().unwrap_err().kind(),
-            io::ErrorKind::BrokenPipe
-        );
+        assert_eq!(sender.interrupt().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
         sender.close().unwrap();
     }
 }

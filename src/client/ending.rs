@@ -63,15 +63,8 @@ impl Evidence<'_> {
     /// The one reason that the evidence allows.
     pub fn reason(&self) -> Reason {
         let message = || {
-            let said = self
-                .last
-                .and_then(|last| last.message.clone())
-                .unwrap_or_default();
-            if said.is_empty() {
-                self.stderr.trim().to_owned()
-            } else {
-                said
-            }
+            let said = self.last.and_then(|last| last.message.clone()).unwrap_or_default();
+            if said.is_empty() { self.stderr.trim().to_owned() } else { said }
         };
         // A signal is the last word: a worker may say an end and be killed on the way out.
         if let Some(signal) = self.status.signal() {
@@ -87,11 +80,9 @@ impl Evidence<'_> {
                 let forced = self.last.and_then(|last| last.message.as_deref()) == Some("forced");
                 Reason::Shutdown { forced }
             }
-            Some(EndReason::RuntimeExit) => Reason::Exit(
-                self.last
-                    .and_then(|last| last.exit_code)
-                    .unwrap_or(code.into()),
-            ),
+            Some(EndReason::RuntimeExit) => {
+                Reason::Exit(self.last.and_then(|last| last.exit_code).unwrap_or(code.into()))
+            }
             Some(EndReason::StartupFailed) => Reason::StartupFailed(message()),
             Some(EndReason::ProtocolError) => Reason::ProtocolError(message()),
             // A crash that was announced and then did not end the process by its signal.
@@ -148,18 +139,9 @@ impl OomWatch {
     /// Starts to watch, while the worker lives.
     pub fn start(pid: u32) -> Self {
         let group = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-        let path = group
-            .lines()
-            .find_map(|line| line.strip_prefix("0::"))
-            .unwrap_or_default();
-        let of_group = Path::new("/sys/fs/cgroup")
-            .join(path.trim_start_matches('/'))
-            .join("memory.events");
-        let file = if of_group.exists() {
-            of_group
-        } else {
-            PathBuf::from("/proc/vmstat")
-        };
+        let path = group.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default();
+        let of_group = Path::new("/sys/fs/cgroup").join(path.trim_start_matches('/')).join("memory.events");
+        let file = if of_group.exists() { of_group } else { PathBuf::from("/proc/vmstat") };
         let before = oom_kills(&file);
         OomWatch { file, before }
     }
@@ -186,61 +168,34 @@ mod tests {
     use super::*;
 
     fn end(reason: EndReason, message: Option<&str>, exit_code: Option<i64>) -> SessionEnd {
-        SessionEnd {
-            reason,
-            message: message.map(str::to_owned),
-            exit_code,
-            signal: None,
-        }
+        SessionEnd { reason, message: message.map(str::to_owned), exit_code, signal: None }
     }
 
     fn evidence(raw: i32, last: Option<&SessionEnd>) -> Evidence<'_> {
         let status = ExitStatus::from_raw(raw);
-        Evidence {
-            status,
-            last,
-            started: true,
-            sent: None,
-            out_of_memory: false,
-            stderr: "",
-        }
+        Evidence { status, last, started: true, sent: None, out_of_memory: false, stderr: "" }
     }
 
     #[test]
     fn ends_that_are_said() {
         let said = end(EndReason::Shutdown, None, None);
-        assert_eq!(
-            evidence(0, Some(&said)).reason(),
-            Reason::Shutdown { forced: false }
-        );
+        assert_eq!(evidence(0, Some(&said)).reason(), Reason::Shutdown { forced: false });
         let said = end(EndReason::Shutdown, Some("forced"), None);
-        assert_eq!(
-            evidence(0, Some(&said)).reason(),
-            Reason::Shutdown { forced: true }
-        );
+        assert_eq!(evidence(0, Some(&said)).reason(), Reason::Shutdown { forced: true });
         let said = end(EndReason::RuntimeExit, None, Some(300));
         assert_eq!(evidence(44 << 8, Some(&said)).reason(), Reason::Exit(300));
         let said = end(EndReason::StartupFailed, Some("no python"), Some(1));
-        assert_eq!(
-            evidence(1 << 8, Some(&said)).reason(),
-            Reason::StartupFailed("no python".into())
-        );
+        assert_eq!(evidence(1 << 8, Some(&said)).reason(), Reason::StartupFailed("no python".into()));
     }
 
     #[test]
     fn deaths_without_a_word() {
         assert_eq!(evidence(7 << 8, None).reason(), Reason::Vanished(7));
-        assert_eq!(
-            evidence(libc::SIGKILL, None).reason(),
-            Reason::Signal(libc::SIGKILL)
-        );
+        assert_eq!(evidence(libc::SIGKILL, None).reason(), Reason::Signal(libc::SIGKILL));
         let mut usage = evidence(2 << 8, None);
         usage.started = false;
         usage.stderr = "worker: no such flag\n";
-        assert_eq!(
-            usage.reason(),
-            Reason::StartupFailed("worker: no such flag".into())
-        );
+        assert_eq!(usage.reason(), Reason::StartupFailed("worker: no such flag".into()));
     }
 
     #[test]
@@ -258,10 +213,7 @@ mod tests {
 
     #[test]
     fn counters_are_found_by_their_whole_name() {
-        assert_eq!(
-            counter("oom 3\noom_kill 2\noom_group_kill 1\n", "oom_kill"),
-            Some(2)
-        );
+        assert_eq!(counter("oom 3\noom_kill 2\noom_group_kill 1\n", "oom_kill"), Some(2));
         assert_eq!(counter("oom 3\n", "oom_kill"), None);
     }
 }

@@ -47,9 +47,7 @@ impl Event {
             jsonrpc: Option<Cow<'a, str>>,
         }
         let known = match serde_json::from_slice::<Probe<'_>>(line) {
-            Ok(Probe {
-                kind: Some(kind), ..
-            }) => match kind.as_ref() {
+            Ok(Probe { kind: Some(kind), .. }) => match kind.as_ref() {
                 "worker_ready" => fields(line, Event::WorkerReady),
                 "ready" => fields(line, Event::Ready),
                 "input_wait" => fields(line, Event::InputWait),
@@ -60,9 +58,7 @@ impl Event {
                 "session_end" => fields(line, Event::SessionEnd),
                 _ => None,
             },
-            Ok(Probe {
-                jsonrpc: Some(_), ..
-            }) => fields(line, Event::Response),
+            Ok(Probe { jsonrpc: Some(_), .. }) => fields(line, Event::Response),
             _ => None,
         };
         known.unwrap_or_else(|| match serde_json::from_slice(line) {
@@ -268,9 +264,7 @@ impl OutputImage {
 }
 
 fn decode(data: &str) -> Vec<u8> {
-    base64::engine::general_purpose::STANDARD
-        .decode(data)
-        .unwrap_or_default()
+    base64::engine::general_purpose::STANDARD.decode(data).unwrap_or_default()
 }
 
 /// `output_display`.
@@ -349,9 +343,7 @@ mod tests {
     #[test]
     fn known_events_are_typed_and_unknown_fields_pass() {
         let line = br#"{"type":"ready","id":"a","outcome":"error","elapsed_ms":1.5,"new":{"x":1},"error":{"name":"E","message":"m","traceback":["t"]}}"#;
-        let Event::Ready(ready) = Event::parse(line) else {
-            panic!("not a ready")
-        };
+        let Event::Ready(ready) = Event::parse(line) else { panic!("not a ready") };
         assert_eq!(ready.id.as_deref(), Some("a"));
         assert_eq!(ready.outcome, Some(Outcome::Error));
         assert_eq!(ready.error.unwrap().traceback, ["t"]);
@@ -359,15 +351,9 @@ mod tests {
 
     #[test]
     fn unknown_events_and_broken_lines_are_kept() {
-        assert!(matches!(
-            Event::parse(br#"{"type":"news","x":1}"#),
-            Event::Unknown(_)
-        ));
+        assert!(matches!(Event::parse(br#"{"type":"news","x":1}"#), Event::Unknown(_)));
         assert!(matches!(Event::parse(br#"{"x":1}"#), Event::Unknown(_)));
-        assert!(matches!(
-            Event::parse(br#"{"type":"input_wait"}"#),
-            Event::Unknown(_)
-        ));
+        assert!(matches!(Event::parse(br#"{"type":"input_wait"}"#), Event::Unknown(_)));
         assert_eq!(Event::parse(b"{oops"), Event::Malformed("{oops".into()));
     }
 
@@ -375,9 +361,7 @@ mod tests {
     fn output_gives_its_bytes_either_way() {
         let text = Event::parse(br#"{"type":"output_text","stream":"stdout","text":"a\u00e9"}"#);
         let bytes = Event::parse(br#"{"type":"output_text","stream":"stderr","data_b64":"/wA="}"#);
-        let (Event::OutputText(text), Event::OutputText(bytes)) = (text, bytes) else {
-            panic!()
-        };
+        let (Event::OutputText(text), Event::OutputText(bytes)) = (text, bytes) else { panic!() };
         assert_eq!(&*text.bytes(), "aé".as_bytes());
         assert_eq!(&*bytes.bytes(), &[0xff, 0]);
     }
@@ -385,9 +369,7 @@ mod tests {
     #[test]
     fn a_refusal_names_its_batch() {
         let line = br#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"no","data":{"id":"b"}}}"#;
-        let Event::Response(response) = Event::parse(line) else {
-            panic!()
-        };
+        let Event::Response(response) = Event::parse(line) else { panic!() };
         assert_eq!(response.id, Value::Null);
         assert_eq!(response.error.unwrap().batch_id(), Some("b"));
     }

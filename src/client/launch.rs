@@ -1,8 +1,5 @@
 //! Starting a worker: which program, over which channel, with which environment.
-#![expect(
-    unsafe_code,
-    reason = "a child keeps its end of the channel only if a hook between fork and exec lets it"
-)]
+#![expect(unsafe_code, reason = "a child keeps its end of the channel only if a hook between fork and exec lets it")]
 
 use super::batch::Requests;
 use super::worker::{Parts, Worker};
@@ -165,18 +162,10 @@ impl Launch {
             Transport::Pipes => {
                 let (requests, to_worker) = io::pipe()?;
                 let (from_worker, events) = io::pipe()?;
-                command.arg("--ipc-fd").arg(format!(
-                    "{},{}",
-                    requests.as_raw_fd(),
-                    events.as_raw_fd()
-                ));
+                command.arg("--ipc-fd").arg(format!("{},{}", requests.as_raw_fd(), events.as_raw_fd()));
                 inherit(&mut command, vec![requests.into(), events.into()]);
                 let child = self.run(command.stdin(Stdio::null()).stdout(Stdio::null()))?;
-                self.worker(
-                    child,
-                    Requests::Pipe(Box::new(to_worker)),
-                    Box::new(from_worker),
-                )
+                self.worker(child, Requests::Pipe(Box::new(to_worker)), Box::new(from_worker))
             }
             Transport::Stdio => {
                 command.args(["--ipc", "stdio"]);
@@ -190,11 +179,7 @@ impl Launch {
     }
 
     fn command(&self) -> Command {
-        let mut words = self
-            .prefix
-            .iter()
-            .map(OsString::as_os_str)
-            .chain([self.program.as_os_str()]);
+        let mut words = self.prefix.iter().map(OsString::as_os_str).chain([self.program.as_os_str()]);
         let mut command = Command::new(words.next().unwrap_or(OsStr::new("worker")));
         command.args(words).args(&self.args);
         if self.clear_env {
@@ -219,24 +204,11 @@ impl Launch {
     }
 
     fn run(&self, command: &mut Command) -> Result<Child, LaunchError> {
-        command.spawn().map_err(|source| LaunchError::Program {
-            program: self.program.clone(),
-            source,
-        })
+        command.spawn().map_err(|source| LaunchError::Program { program: self.program.clone(), source })
     }
 
-    fn worker(
-        &self,
-        child: Child,
-        requests: Requests,
-        events: Box<dyn Read + Send>,
-    ) -> Result<Worker, LaunchError> {
-        let parts = Parts {
-            child,
-            requests,
-            events,
-            backlog: self.backlog,
-        };
+    fn worker(&self, child: Child, requests: Requests, events: Box<dyn Read + Send>) -> Result<Worker, LaunchError> {
+        let parts = Parts { child, requests, events, backlog: self.backlog };
         Ok(Worker::from_parts(parts)?)
     }
 }
@@ -257,14 +229,11 @@ fn inherit(command: &mut Command, descriptors: Vec<OwnedFd>) {
 fn find_program() -> PathBuf {
     let this = std::env::current_exe().unwrap_or_default();
     let folders = this.ancestors().skip(1).take(2);
-    let beside = folders
-        .map(|folder| folder.join("worker"))
-        .find(|path| is_program(path));
+    let beside = folders.map(|folder| folder.join("worker")).find(|path| is_program(path));
     beside.unwrap_or_else(|| PathBuf::from("worker"))
 }
 
 fn is_program(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    path.metadata()
-        .is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+    path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }

@@ -38,8 +38,8 @@ mod worker;
 pub use batch::{Batch, Sender};
 pub use ending::{Ending, Reason, signal_name};
 pub use event::{
-    Capabilities, Event, InputLine, InputWait, Named, OutputDisplay, OutputImage, OutputText,
-    Ready, Response, RpcError, SessionEnd, WorkerReady,
+    Capabilities, Event, InputLine, InputWait, Named, OutputDisplay, OutputImage, OutputText, Ready, Response,
+    RpcError, SessionEnd, WorkerReady,
 };
 pub use launch::{Launch, LaunchError, Transport};
 pub use worker::{CallError, NoEvent, StartError, Worker};

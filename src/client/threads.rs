@@ -15,10 +15,7 @@ use std::thread;
 const STDERR_KEPT: usize = 16 << 10;
 
 /// What the threads that read and wait have to tell.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "almost every notice is an event, and boxing each would cost more"
-)]
+#[expect(clippy::large_enum_variant, reason = "almost every notice is an event, and boxing each would cost more")]
 pub(super) enum Notice {
     Event(Event),
     Closed,

@@ -110,12 +110,7 @@ impl Launch {
 
 impl Worker {
     pub(super) fn from_parts(parts: Parts) -> io::Result<Self> {
-        let Parts {
-            mut child,
-            requests,
-            events,
-            backlog,
-        } = parts;
+        let Parts { mut child, requests, events, backlog } = parts;
         let (notify, notices) = mpsc::sync_channel(backlog);
         let pid = child.id();
         let stderr = child.stderr.take().map(keep_stderr).transpose()?;
@@ -213,12 +208,7 @@ impl Worker {
     }
 
     /// Asks and waits for the answer. Events that come meanwhile stay to be received, in their order.
-    pub fn call(
-        &mut self,
-        method: &str,
-        params: Value,
-        timeout: Duration,
-    ) -> Result<Value, CallError> {
+    pub fn call(&mut self, method: &str, params: Value, timeout: Duration) -> Result<Value, CallError> {
         let id = Value::from(format!("call-{}", self.next_request));
         self.next_request += 1;
         self.sender.request(id.clone(), method, params)?;
@@ -301,10 +291,7 @@ impl Worker {
                 ChannelState::Open => deadline,
                 ChannelState::Exited(at) => deadline.min(at + PATIENCE),
             };
-            match self
-                .notices
-                .recv_timeout(until.saturating_duration_since(Instant::now()))
-            {
+            match self.notices.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(Notice::Event(event)) => {
                     self.facts.note(&event);
                     return Ok(event);
@@ -319,19 +306,14 @@ impl Worker {
                     self.channel = ChannelState::Closed { exited: true };
                 }
                 Err(RecvTimeoutError::Timeout) => return Err(NoEvent::TimedOut),
-                Err(RecvTimeoutError::Disconnected) => {
-                    self.channel = ChannelState::Closed { exited: true }
-                }
+                Err(RecvTimeoutError::Disconnected) => self.channel = ChannelState::Closed { exited: true },
             }
         }
     }
 
     fn await_exit(&mut self, deadline: Instant) -> Option<()> {
         if let ChannelState::Closed { exited: false } = self.channel {
-            match self
-                .notices
-                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
-            {
+            match self.notices.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Err(RecvTimeoutError::Timeout) => return None,
                 Ok(_) | Err(RecvTimeoutError::Disconnected) => {
                     self.channel = ChannelState::Closed { exited: true };
@@ -344,31 +326,13 @@ impl Worker {
     fn reap(&mut self) -> Option<Ending> {
         let out_of_memory = self.memory.struck();
         let status = self.child.wait().ok()?;
-        let kept = self
-            .stderr
-            .take()
-            .and_then(|kept| kept.recv_timeout(PATIENCE).ok());
+        let kept = self.stderr.take().and_then(|kept| kept.recv_timeout(PATIENCE).ok());
         let stderr = String::from_utf8_lossy(&kept.unwrap_or_default()).into_owned();
-        let Facts {
-            last,
-            started,
-            sent,
-        } = &self.facts;
-        let evidence = Evidence {
-            status,
-            last: last.as_ref(),
-            started: *started,
-            sent: *sent,
-            out_of_memory,
-            stderr: &stderr,
-        };
+        let Facts { last, started, sent } = &self.facts;
+        let evidence =
+            Evidence { status, last: last.as_ref(), started: *started, sent: *sent, out_of_memory, stderr: &stderr };
         let reason = evidence.reason();
-        Some(Ending {
-            reason,
-            last: last.clone(),
-            status,
-            stderr,
-        })
+        Some(Ending { reason, last: last.clone(), status, stderr })
     }
 }
 

@@ -17,10 +17,7 @@ impl Session {
     pub fn ask(&mut self, method: &str, params: Value) -> Value {
         self.requests += 1;
         let id = Value::from(format!("r{}", self.requests));
-        self.worker
-            .sender()
-            .request(id.clone(), method, params)
-            .expect("the worker takes requests");
+        self.worker.sender().request(id.clone(), method, params).expect("the worker takes requests");
         id
     }
 
@@ -40,18 +37,13 @@ impl Session {
     pub fn refusal(&mut self) -> RpcError {
         let response = self.response();
         assert_eq!(response.id, Value::Null, "{response:?}");
-        response
-            .error
-            .unwrap_or_else(|| self.fail("wanted an error"))
+        response.error.unwrap_or_else(|| self.fail("wanted an error"))
     }
 
     /// The next response; other events stay to be looked at.
     #[track_caller]
     pub fn response(&mut self) -> Response {
-        let held = self
-            .held
-            .iter()
-            .position(|event| matches!(event, Event::Response(_)));
+        let held = self.held.iter().position(|event| matches!(event, Event::Response(_)));
         if let Some(Event::Response(response)) = held.and_then(|at| self.held.remove(at)) {
             return response;
         }
@@ -66,7 +58,6 @@ impl Session {
     /// The state that `status` tells.
     #[track_caller]
     pub fn status(&mut self) -> Value {
-        self.call("status", serde_json::json!({}))
-            .expect("status is always answered")
+        self.call("status", serde_json::json!({})).expect("status is always answered")
     }
 }

@@ -23,22 +23,9 @@ fn p1_a_cell_that_does_not_compile_has_no_side_effect() {
             assert_eq!(cell.stderr, cell.traceback);
             s.says("print('x' in globals())", "False\n");
         }
-        assert_eq!(
-            s.run("print('ran'); x = 1\nif True:")
-                .failed("IndentationError")
-                .stdout,
-            ""
-        );
-        assert_eq!(
-            s.run("x = 1\n    y = 2").failed("IndentationError").stdout,
-            ""
-        );
-        assert_eq!(
-            s.run("if 1:\n\tx = 1\n        y = 2")
-                .failed("TabError")
-                .stdout,
-            ""
-        );
+        assert_eq!(s.run("print('ran'); x = 1\nif True:").failed("IndentationError").stdout, "");
+        assert_eq!(s.run("x = 1\n    y = 2").failed("IndentationError").stdout, "");
+        assert_eq!(s.run("if 1:\n\tx = 1\n        y = 2").failed("TabError").stdout, "");
         s.says("print('x' in globals())", "False\n");
     });
 }
@@ -47,19 +34,9 @@ fn p1_a_cell_that_does_not_compile_has_no_side_effect() {
 fn p1_hostile_source_is_an_error_and_no_more() {
     let mut s = Session::python();
     let nested = format!("{}{}", "(".repeat(5000), ")".repeat(5000));
-    for code in [
-        "x = 1\0",
-        "x = '\u{feff}\u{202e}' 1",
-        nested.as_str(),
-        "\u{7f}",
-        "# coding: nonsense\nx = = 1",
-    ] {
+    for code in ["x = 1\0", "x = '\u{feff}\u{202e}' 1", nested.as_str(), "\u{7f}", "# coding: nonsense\nx = = 1"] {
         let cell = s.run(code);
-        assert!(
-            cell.ready.error.is_some(),
-            "{code:.20?} is an error: {:?}",
-            cell.ready
-        );
+        assert!(cell.ready.error.is_some(), "{code:.20?} is an error: {:?}", cell.ready);
         s.says("1 + 1", "2\n");
     }
     s.says("# coding: latin-1\nprint('é')", "é\n");
@@ -91,14 +68,10 @@ fn p2_the_last_expression_is_printed_as_at_the_prompt() {
 #[test]
 fn p2_the_users_displayhook_and_repr_are_asked() {
     let mut s = Session::python();
-    s.says(
-        "import sys\nsys.displayhook = lambda value: print('<', value, '>')",
-        "",
-    );
+    s.says("import sys\nsys.displayhook = lambda value: print('<', value, '>')", "");
     s.says("3", "< 3 >\n");
     s.says("sys.displayhook = sys.__displayhook__", "");
-    s.run("class Bad:\n    def __repr__(self): raise ValueError('no repr')\nBad()")
-        .failed("ValueError");
+    s.run("class Bad:\n    def __repr__(self): raise ValueError('no repr')\nBad()").failed("ValueError");
     s.says("1", "1\n");
 }
 
@@ -151,8 +124,7 @@ fn p3_a_missing_stdout_or_hook_costs_a_cell_and_not_the_session() {
         restored.ok();
     }
     // `__stdout__` was closed above, so only the value of an expression to a new file can tell.
-    s.run("sys.stdout = open(1, 'w', closefd=False)\nprint('here', flush=True)")
-        .ok();
+    s.run("sys.stdout = open(1, 'w', closefd=False)\nprint('here', flush=True)").ok();
 }
 
 #[test]
@@ -160,20 +132,9 @@ fn p3_nothing_of_ours_lives_in_main() {
     for python in pythons::all() {
         let mut s = Session::on(python);
         let fresh = s.run("print(dir())").ok().stdout;
-        assert_eq!(
-            fresh,
-            prompt_prints(python, "print(dir())"),
-            "{}",
-            python.path.display()
-        );
-        s.says(
-            "import __main__\nprint(__main__.__dict__ is globals(), hasattr(__main__, '__file__'))",
-            "True False\n",
-        );
-        s.says(
-            "print(sorted(n for n in dir() if 'worker' in n.lower()), __doc__, __package__)",
-            "[] None None\n",
-        );
+        assert_eq!(fresh, prompt_prints(python, "print(dir())"), "{}", python.path.display());
+        s.says("import __main__\nprint(__main__.__dict__ is globals(), hasattr(__main__, '__file__'))", "True False\n");
+        s.says("print(sorted(n for n in dir() if 'worker' in n.lower()), __doc__, __package__)", "[] None None\n");
     }
 }
 
@@ -193,10 +154,7 @@ pub fn prompt_prints(python: &pythons::Python, line: &str) -> String {
         .spawn()
         .expect("the interpreter runs");
     let mut stdin = child.stdin.take().expect("piped");
-    stdin
-        .write_all(line.as_bytes())
-        .and_then(|()| stdin.write_all(b"\n"))
-        .expect("it reads");
+    stdin.write_all(line.as_bytes()).and_then(|()| stdin.write_all(b"\n")).expect("it reads");
     drop(stdin);
     String::from_utf8(child.wait_with_output().expect("it ends").stdout).expect("UTF-8")
 }

@@ -13,35 +13,23 @@ fn lives(launch: Launch) {
     let wait = s.wait_for("p ");
     s.answer(&wait, "x");
     assert_eq!(s.finish(&id).ok().stdout, "'x'\n");
-    for code in [
-        "while True: pass",
-        "import time; time.sleep(60)",
-        "import os; os.system('echo; exec sleep 60')",
-    ] {
+    for code in ["while True: pass", "import time; time.sleep(60)", "import os; os.system('echo child; exec sleep 60')"]
+    {
         let id = s.begin(&format!("print('go', flush=True)\n{code}"));
-        s.until_printed(&id, "go\n");
-        if code.contains("echo") {
-            // The shell is there; it may have words of its own for the directory that it is in.
-            s.until_printed(&id, "\n");
-        }
+        let sign = if code.contains("echo") { "child\n" } else { "go\n" };
+        s.until_printed(&id, sign);
         s.interrupt();
         s.finish(&id).interrupted();
     }
-    // The shell may have words of its own for the directory that it is in.
-    let cell = s.run("import os\nos.write(1, b'raw\\n') and os.system('echo child; cat')").ok();
-    assert_eq!(cell.stdout, "raw\nchild\n0\n");
+    let last = s.run("import os\nos.write(1, b'raw\\n') and os.system('echo child; cat')");
+    assert_eq!(last.ok().stdout, "raw\nchild\n0\n");
     s.shutdown();
 }
 
 #[test]
 fn an_inherited_ignored_sigint_is_reset() {
     for python in pythons::all() {
-        lives(launch_on(python).through([
-            "sh",
-            "-c",
-            "trap '' INT HUP TERM QUIT PIPE CHLD; exec \"$@\"",
-            "sh",
-        ]));
+        lives(launch_on(python).through(["sh", "-c", "trap '' INT HUP TERM QUIT PIPE CHLD; exec \"$@\"", "sh"]));
     }
 }
 
@@ -68,12 +56,7 @@ fn closed_standard_descriptors_do_no_harm() {
 fn an_empty_environment_does_no_harm() {
     for python in pythons::all() {
         lives(launch_on(python).clear_env());
-        lives(
-            launch_on(python)
-                .clear_env()
-                .env("HOME", "/no/such/home")
-                .env("TMPDIR", "/no/such/folder"),
-        );
+        lives(launch_on(python).clear_env().env("HOME", "/no/such/home"));
     }
 }
 
@@ -90,11 +73,7 @@ fn a_working_directory_that_is_gone_does_no_harm() {
     let gone = folder.path().join("gone");
     std::fs::create_dir(&gone).unwrap();
     let script = "rmdir \"$PWD\"; exec \"$@\"";
-    lives(
-        launch()
-            .directory(&gone)
-            .through(["sh", "-c", script, "sh"]),
-    );
+    lives(launch().directory(&gone).through(["sh", "-c", script, "sh"]));
 }
 
 #[test]
@@ -109,16 +88,17 @@ fn few_descriptors_and_odd_numbers_do_no_harm() {
 #[test]
 fn a_signal_of_the_users_own_is_handled_while_he_is_asked() {
     for_each_python(|s, _| {
-        s.says("import signal, os\ndef late(*a): raise TimeoutError('late')\nold = signal.signal(signal.SIGALRM, late)", "");
+        s.says(
+            "import signal, os\ndef late(*a): raise TimeoutError('late')\nold = signal.signal(signal.SIGALRM, late)",
+            "",
+        );
         let id = s.begin("signal.setitimer(signal.ITIMER_REAL, 0.05)\ninput('p ')");
         s.wait_for("p ");
         s.finish(&id).failed("TimeoutError");
-        s.says(
-            "def note(*a): print('noted', flush=True)\nold = signal.signal(signal.SIGUSR1, note)",
-            "",
-        );
+        s.says("def note(*a): print('noted', flush=True)\nold = signal.signal(signal.SIGUSR1, note)", "");
         let id = s.begin("input('q ')");
         let wait = s.wait_for("q ");
+        s.until_asleep();
         assert!(s.worker.signal(libc::SIGUSR1));
         s.until_printed(&id, "noted\n");
         s.answer(&wait, "x");
@@ -129,7 +109,10 @@ fn a_signal_of_the_users_own_is_handled_while_he_is_asked() {
 #[test]
 fn a_signal_of_the_users_own_is_handled_while_idle() {
     for_each_python(|s, _| {
-        s.says("import signal\ndef note(*a): print('noted', flush=True)\nold = signal.signal(signal.SIGUSR1, note)", "");
+        s.says(
+            "import signal\ndef note(*a): print('noted', flush=True)\nold = signal.signal(signal.SIGUSR1, note)",
+            "",
+        );
         s.until_asleep();
         assert!(s.worker.signal(libc::SIGUSR1));
         assert_eq!(s.between_cells("noted\n"), "noted\n");
@@ -142,14 +125,14 @@ fn a_signal_of_the_users_own_is_handled_while_idle() {
 }
 
 #[test]
-fn user_code_that_closes_everything_ends_the_session_and_leaves_nothing() {
+fn user_code_that_closes_everything_leaves_nothing() {
     for python in pythons::all() {
         let mut s = Session::on(python);
-        s.begin("import os\nos.closerange(3, 256)");
-        while s.worker.recv_timeout(crate::harness::LIMIT).is_ok() {}
+        s.begin("import os\nprint('go', flush=True)\nos.closerange(3, 256)");
+        s.until_printed("c1", "go\n");
+        // The channel is gone, so how the end is told is not said; but the process goes.
         s.worker.sender().close().unwrap();
-        let ending = s.worker.wait(s.deadline);
-        assert!(ending.is_some(), "the process stays without a channel");
+        assert!(s.worker.wait(s.deadline).is_some(), "the process stays without a channel");
         s.ended = true;
     }
 }
@@ -181,12 +164,6 @@ fn much_at_once_is_taken_in_order() {
             other => s.fail(&format!("{other:?}")),
         }
         let said = s.take(Some(&n.to_string()));
-        assert_eq!(
-            said.texts
-                .iter()
-                .filter_map(|text| text.text.clone())
-                .collect::<String>(),
-            format!("{n}\n")
-        );
+        assert_eq!(said.texts.iter().filter_map(|text| text.text.clone()).collect::<String>(), format!("{n}\n"));
     }
 }

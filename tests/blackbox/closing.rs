@@ -17,17 +17,8 @@ impl Session {
         // It may have ended already; the end that is seen below tells.
         let _ = self.worker.sender().ask_to_end(None);
         let end = self.see_the_end();
-        assert_eq!(
-            end.ending.reason,
-            Reason::Shutdown { forced: false },
-            "{}",
-            self.what
-        );
-        assert_eq!(
-            end.ending.status.code(),
-            Some(0),
-            "exit status after a shutdown"
-        );
+        assert_eq!(end.ending.reason, Reason::Shutdown { forced: false }, "{}", self.what);
+        assert_eq!(end.ending.status.code(), Some(0), "exit status after a shutdown");
         assert_eq!(end.stdout + &end.stderr, "", "printed at the end");
     }
 
@@ -56,19 +47,15 @@ impl Session {
                 Err(NoEvent::TimedOut) => self.fail("the session does not end"),
             }
         }
-        let Some(ending) = self.worker.wait(self.deadline) else {
-            self.fail("the process does not end")
-        };
+        let Some(ending) = self.worker.wait(self.deadline) else { self.fail("the process does not end") };
         if let Some(event) = self.held.pop_front() {
             self.fail(&format!("nobody looked at {event:?}"));
         }
         self.log.push(format!("{ending:?}"));
         self.ended = true;
         let all = std::mem::take(&mut self.gathered);
-        let mut turns: Vec<_> = all
-            .into_values()
-            .flat_map(|gathered| gathered.turns.into_iter().zip(gathered.texts))
-            .collect();
+        let mut turns: Vec<_> =
+            all.into_values().flat_map(|gathered| gathered.turns.into_iter().zip(gathered.texts)).collect();
         turns.sort_by_key(|(turn, _)| *turn);
         let texts: Vec<_> = turns.into_iter().map(|(_, text)| text).collect();
         End {
@@ -83,11 +70,7 @@ impl Session {
     pub fn ended_after_bare_ready(mut self) -> End {
         loop {
             match self.worker.recv(self.deadline) {
-                Ok(Event::Ready(Ready {
-                    id: None,
-                    outcome: None,
-                    ..
-                })) => {}
+                Ok(Event::Ready(Ready { id: None, outcome: None, .. })) => {}
                 Ok(event) => {
                     let over = matches!(event, Event::SessionEnd(_));
                     self.note(&event);

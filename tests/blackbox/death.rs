@@ -33,11 +33,7 @@ time.sleep(1000)
 fn left_of(pid: u32, named: &BTreeSet<u32>) -> Vec<(u32, String)> {
     let mut left = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Some(other) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<u32>().ok())
-        else {
+        let Some(other) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
             continue;
         };
         let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else {
@@ -79,10 +75,7 @@ fn leaves_nothing(code: &str, transport: &str) {
         }
     }
     assert_ne!(pid, 0, "the supervisor started a worker");
-    assert!(
-        left_of(pid, &named).len() > named.len(),
-        "all live before: {named:?}"
-    );
+    assert!(left_of(pid, &named).len() > named.len(), "all live before: {named:?}");
     supervisor.kill().unwrap();
     supervisor.wait().unwrap();
     let killed = Instant::now();
@@ -114,10 +107,7 @@ fn l3_idle_and_waiting_sessions_end() {
 fn l3_busy_and_sleeping_sessions_end() {
     for transport in ["socket", "pipes"] {
         leaves_nothing("print('go', flush=True)\nwhile True: pass", transport);
-        leaves_nothing(
-            "print('go', flush=True)\nimport time; time.sleep(1000)",
-            transport,
-        );
+        leaves_nothing("print('go', flush=True)\nimport time; time.sleep(1000)", transport);
     }
 }
 
@@ -133,28 +123,16 @@ fn l3_a_session_that_ignores_interrupts_ends() {
 
 #[test]
 fn l3_native_code_that_holds_the_gil_does_not_hold_the_session() {
-    leaves_nothing(
-        "import ctypes\nprint('go', flush=True)\nctypes.PyDLL(None).sleep(1000)",
-        "socket",
-    );
-    leaves_nothing(
-        "import ctypes\nprint('go', flush=True)\nctypes.PyDLL(None).pause()",
-        "pipes",
-    );
+    leaves_nothing("import ctypes\nprint('go', flush=True)\nctypes.PyDLL(None).sleep(1000)", "socket");
+    leaves_nothing("import ctypes\nprint('go', flush=True)\nctypes.PyDLL(None).pause()", "pipes");
     leaves_nothing("print('go', flush=True)\nsum(range(10**15))", "socket");
 }
 
 #[test]
 fn l3_a_session_that_writes_into_a_full_channel_ends() {
     for transport in ["socket", "pipes"] {
-        leaves_nothing(
-            "print('go', flush=True)\nwhile True: print('x' * 1000)",
-            transport,
-        );
-        leaves_nothing(
-            "import os\nprint('go', flush=True)\nwhile True: os.write(1, b'x' * 1000)",
-            transport,
-        );
+        leaves_nothing("print('go', flush=True)\nwhile True: print('x' * 1000)", transport);
+        leaves_nothing("import os\nprint('go', flush=True)\nwhile True: os.write(1, b'x' * 1000)", transport);
     }
 }
 

@@ -17,9 +17,7 @@ fn what_runs_and_what_is_queued_may_finish() {
         let mut s = Session::on(python);
         let folder = tempfile::tempdir().unwrap();
         let gate = folder.path().join("gate");
-        let first = s.begin(&format!(
-            "import os\nprint('go', flush=True)\nwhile not os.path.exists({gate:?}): pass"
-        ));
+        let first = s.begin(&format!("import os\nprint('go', flush=True)\nwhile not os.path.exists({gate:?}): pass"));
         let second = s.begin("'second'");
         s.until_printed(&first, "go");
         s.worker.sender().ask_to_end(LONG).unwrap();
@@ -51,13 +49,11 @@ fn readers_get_queued_input_and_then_end_of_file() {
 #[test]
 fn after_the_grace_the_cell_is_interrupted_and_the_queue_discarded() {
     let mut s = Session::python();
-    let running = s.begin("print('go', flush=True)\ntry:\n    x = 0\n    while True: pass\nfinally: print('cleaned up')");
+    let running =
+        s.begin("print('go', flush=True)\ntry:\n    x = 0\n    while True: pass\nfinally: print('cleaned up')");
     let queued = s.begin("print('never')");
     s.until_printed(&running, "go");
-    s.worker
-        .sender()
-        .ask_to_end(Some(Duration::from_millis(1000)))
-        .unwrap();
+    s.worker.sender().ask_to_end(Some(Duration::from_millis(1000))).unwrap();
     assert_eq!(s.finish(&running).interrupted().stdout, "go\ncleaned up\n");
     s.discarded(&queued);
     assert_eq!(s.ended().ending.reason, ORDERLY);
@@ -71,16 +67,9 @@ fn after_twice_the_grace_the_end_is_forced() {
         let mut s = Session::python();
         let id = s.begin(&format!("print('go', flush=True)\n{code}"));
         s.until_printed(&id, "go");
-        s.worker
-            .sender()
-            .ask_to_end(Some(Duration::from_millis(100)))
-            .unwrap();
+        s.worker.sender().ask_to_end(Some(Duration::from_millis(100))).unwrap();
         let End { ending, .. } = s.ended();
-        assert_eq!(
-            ending.reason,
-            Reason::Shutdown { forced: true },
-            "{ending:?}"
-        );
+        assert_eq!(ending.reason, Reason::Shutdown { forced: true }, "{ending:?}");
         assert_eq!(ending.last.unwrap().message.as_deref(), Some("forced"));
     }
 }
@@ -126,8 +115,7 @@ fn termination_signals_are_a_shutdown_by_their_name() {
     for_each_python(|_, python| {
         for (signal, name) in [(libc::SIGTERM, "SIGTERM"), (libc::SIGHUP, "SIGHUP")] {
             let mut s = Session::on(python);
-            s.run("import atexit; atexit.register(print, 'at exit')\nNone")
-                .ok();
+            s.run("import atexit; atexit.register(print, 'at exit')\nNone").ok();
             // Sent past the library, which would take the end for its own doing.
             assert!(
                 std::process::Command::new("kill")
@@ -137,11 +125,7 @@ fn termination_signals_are_a_shutdown_by_their_name() {
                     .success()
             );
             let end = s.ended();
-            assert_eq!(
-                (end.ending.reason, end.stdout.as_str()),
-                (ORDERLY, "at exit\n"),
-                "{signal}"
-            );
+            assert_eq!((end.ending.reason, end.stdout.as_str()), (ORDERLY, "at exit\n"), "{signal}");
             assert_eq!(end.ending.last.unwrap().message.as_deref(), Some(name));
             assert_eq!(end.ending.status.code(), Some(0));
         }
@@ -153,9 +137,7 @@ fn a_termination_signal_lets_a_cell_finish() {
     let mut s = Session::python();
     let folder = tempfile::tempdir().unwrap();
     let gate = folder.path().join("gate");
-    let id = s.begin(&format!(
-        "import os\nprint('go', flush=True)\nwhile not os.path.exists({gate:?}): pass\n'done'"
-    ));
+    let id = s.begin(&format!("import os\nprint('go', flush=True)\nwhile not os.path.exists({gate:?}): pass\n'done'"));
     s.until_printed(&id, "go");
     s.worker.signal(libc::SIGTERM);
     while s.status()["state"] != "stopping" {}
@@ -169,10 +151,7 @@ fn a_termination_signal_after_a_shutdown_forces_the_end() {
     let mut s = Session::python();
     let id = s.begin("print('go', flush=True)\nwhile True:\n    try:\n        x = 0\n        while True: pass\n    except KeyboardInterrupt: pass");
     s.until_printed(&id, "go");
-    s.worker
-        .sender()
-        .ask_to_end(Some(Duration::from_secs(3600)))
-        .unwrap();
+    s.worker.sender().ask_to_end(Some(Duration::from_secs(3600))).unwrap();
     assert_eq!(s.status()["state"], "stopping");
     s.worker.signal(libc::SIGTERM);
     let End { ending, .. } = s.ended();
@@ -185,19 +164,12 @@ fn a_second_shutdown_may_shorten_the_grace() {
     let mut s = Session::python();
     let id = s.begin("print('go', flush=True)\nwhile True: pass");
     s.until_printed(&id, "go");
-    s.worker
-        .sender()
-        .ask_to_end(Some(Duration::from_secs(3600)))
-        .unwrap();
-    s.worker
-        .sender()
-        .ask_to_end(Some(Duration::from_millis(1000)))
-        .unwrap();
+    s.worker.sender().ask_to_end(Some(Duration::from_secs(3600))).unwrap();
+    s.worker.sender().ask_to_end(Some(Duration::from_millis(1000))).unwrap();
     match s.next() {
-        Event::Ready(ready) => assert_eq!(
-            (ready.id.as_deref(), ready.outcome),
-            (Some(id.as_str()), Some(Outcome::Interrupted))
-        ),
+        Event::Ready(ready) => {
+            assert_eq!((ready.id.as_deref(), ready.outcome), (Some(id.as_str()), Some(Outcome::Interrupted)))
+        }
         other => s.fail(&format!("{other:?}")),
     }
     assert_eq!(s.ended().ending.reason, ORDERLY);
@@ -220,19 +192,15 @@ fn the_end_of_the_request_side_is_a_shutdown() {
 fn a_half_written_line_at_the_end_of_the_request_side_is_answered() {
     let mut s = Session::python();
     let id = s.begin("1");
-    s.worker
-        .sender()
-        .raw(b"{\"type\": \"input_batch\", \"inp")
-        .unwrap();
+    s.worker.sender().raw(b"{\"type\": \"input_batch\", \"inp").unwrap();
     s.worker.sender().close().unwrap();
     // Whether the rest of a line is a message is not said; it is not taken for one, and harms nothing.
     while let Ok(event) = s.worker.recv_timeout(crate::harness::LIMIT) {
         match event {
             Event::Response(response) => assert_eq!(response.error.unwrap().code, -32700),
-            Event::Ready(ready) => assert_eq!(
-                (ready.id.as_deref(), ready.outcome),
-                (Some(id.as_str()), Some(Outcome::Ok))
-            ),
+            Event::Ready(ready) => {
+                assert_eq!((ready.id.as_deref(), ready.outcome), (Some(id.as_str()), Some(Outcome::Ok)))
+            }
             Event::SessionEnd(end) => assert_eq!(end.reason, EndReason::Shutdown),
             Event::OutputText(_) => {}
             other => s.fail(&format!("{other:?}")),
@@ -246,10 +214,7 @@ fn a_session_that_is_interrupted_after_shutdown_ends_before_its_grace() {
     let mut s = Session::python();
     let id = s.begin("print('go', flush=True)\nwhile True: pass");
     s.until_printed(&id, "go");
-    s.worker
-        .sender()
-        .ask_to_end(Some(Duration::from_secs(3600)))
-        .unwrap();
+    s.worker.sender().ask_to_end(Some(Duration::from_secs(3600))).unwrap();
     s.interrupt();
     s.finish(&id).interrupted();
     assert_eq!(s.ended().ending.reason, ORDERLY);

@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 fn example(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("examples")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
 }
 
 /// Runs an example with the binary under test and the default interpreter on PATH.
@@ -16,18 +14,12 @@ fn run(mut command: Command) -> String {
     let python = pythons::default().path.parent().unwrap();
     let worker = Path::new(WORKER).parent().unwrap();
     let mut path = vec![python.to_owned(), worker.to_owned()];
-    path.extend(std::env::split_paths(
-        &std::env::var_os("PATH").unwrap_or_default(),
-    ));
+    path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
     for name in pythons::CLEARED {
         command.env_remove(name);
     }
     let folder = tempfile::tempdir().unwrap();
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command
+    let Output { status, stdout, stderr } = command
         .env("PATH", std::env::join_paths(path).unwrap())
         .env("WORKER", WORKER)
         .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -35,11 +27,7 @@ fn run(mut command: Command) -> String {
         .output()
         .unwrap();
     let text = String::from_utf8(stdout).unwrap();
-    assert!(
-        status.success(),
-        "{text}\n{}",
-        String::from_utf8_lossy(&stderr)
-    );
+    assert!(status.success(), "{text}\n{}", String::from_utf8_lossy(&stderr));
     text
 }
 
@@ -51,10 +39,7 @@ fn the_supervisor_in_python_lives_with_a_session() {
         let text = run(command);
         let wanted = "asked 'who? ', answering Ada\nhello Ada\ngreet: ok\nspinning\n";
         assert!(text.starts_with(wanted), "{text}");
-        assert!(
-            text.ends_with("spin: interrupted\nended: shutdown\n"),
-            "{text}"
-        );
+        assert!(text.ends_with("spin: interrupted\nended: shutdown\n"), "{text}");
     }
 }
 
@@ -101,23 +86,15 @@ print("able")
 #[test]
 fn the_supervisor_in_rust_lives_with_a_session() {
     // Cargo builds examples beside the tests that it runs, but gives no name for them.
-    let program = Path::new(WORKER)
-        .with_file_name("examples")
-        .join("supervisor");
+    let program = Path::new(WORKER).with_file_name("examples").join("supervisor");
     if !program.exists() {
-        let cargo = Command::new(env!("CARGO"))
-            .args(["build", "--example", "supervisor"])
-            .status()
-            .unwrap();
+        let cargo = Command::new(env!("CARGO")).args(["build", "--example", "supervisor"]).status().unwrap();
         assert!(cargo.success());
     }
     let text = run(Command::new(program));
     let wanted = "asked \"who? \", answering Ada\nhello Ada\ngreet: Some(Ok)\nspinning\n";
     assert!(text.starts_with(wanted), "{text}");
-    assert!(
-        text.ends_with("spin: Some(Interrupted)\nended: ended as asked\n"),
-        "{text}"
-    );
+    assert!(text.ends_with("spin: Some(Interrupted)\nended: ended as asked\n"), "{text}");
 }
 
 #[test]

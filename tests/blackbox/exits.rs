@@ -28,11 +28,7 @@ fn l1_every_way_to_exit_gives_its_code() {
         ] {
             let end = last_cell(Session::on(python), code);
             assert_eq!(end.ending.reason, Reason::Exit(number), "{code:?}");
-            assert_eq!(
-                end.ending.status.code(),
-                Some(number.rem_euclid(256) as i32),
-                "{code:?}"
-            );
+            assert_eq!(end.ending.status.code(), Some(number.rem_euclid(256) as i32), "{code:?}");
             assert_eq!(end.stdout + &end.stderr, "", "{code:?}");
         }
     }
@@ -43,10 +39,7 @@ fn l1_the_text_of_an_exit_goes_to_stderr() {
     for python in pythons::all() {
         let end = last_cell(Session::on(python), "raise SystemExit('the reason')");
         assert_eq!(end.ending.reason, Reason::Exit(1));
-        assert_eq!(
-            (end.stdout.as_str(), end.stderr.as_str()),
-            ("", "the reason\n")
-        );
+        assert_eq!((end.stdout.as_str(), end.stderr.as_str()), ("", "the reason\n"));
     }
 }
 
@@ -72,10 +65,7 @@ fn l1_exit_handlers_run_at_a_shutdown_too() {
         s.says("import atexit\natexit.register(print, 'at exit')\nNone", "");
         s.worker.sender().ask_to_end(None).unwrap();
         let end = s.ended();
-        assert_eq!(
-            (end.ending.reason, end.stdout.as_str()),
-            (Reason::Shutdown { forced: false }, "at exit\n")
-        );
+        assert_eq!((end.ending.reason, end.stdout.as_str()), (Reason::Shutdown { forced: false }, "at exit\n"));
     });
 }
 
@@ -86,10 +76,7 @@ fn l1_end_of_file_is_an_end_with_exit_handlers() {
         s.says("import atexit\natexit.register(print, 'at exit')\nNone", "");
         s.worker.sender().close().unwrap();
         let end = s.ended();
-        assert_eq!(
-            (end.ending.reason, end.stdout.as_str()),
-            (Reason::Shutdown { forced: false }, "at exit\n")
-        );
+        assert_eq!((end.ending.reason, end.stdout.as_str()), (Reason::Shutdown { forced: false }, "at exit\n"));
     });
 }
 
@@ -109,14 +96,7 @@ fn l1_a_thread_cannot_hold_the_end_up_for_ever() {
 fn l1_an_exit_handler_cannot_hold_the_end_up_for_ever() {
     let code = "import atexit, time\natexit.register(time.sleep, 100000)\nexit(2)";
     let end = last_cell(Session::python(), code);
-    assert!(
-        matches!(
-            end.ending.reason,
-            Reason::Exit(2) | Reason::Shutdown { forced: true }
-        ),
-        "{:?}",
-        end.ending
-    );
+    assert!(matches!(end.ending.reason, Reason::Exit(2) | Reason::Shutdown { forced: true }), "{:?}", end.ending);
 }
 
 #[test]
@@ -130,23 +110,14 @@ fn l1_cells_behind_the_last_one_never_run() {
     s.answer(&wait, "x");
     s.take(Some(&running));
     let end = s.ended();
-    assert_eq!(
-        (end.ending.reason, end.stdout.as_str()),
-        (Reason::Exit(6), "")
-    );
+    assert_eq!((end.ending.reason, end.stdout.as_str()), (Reason::Exit(6), ""));
 }
 
 #[test]
 fn l1_an_exit_in_a_thread_or_behind_except_is_no_end() {
     for_each_python(|s, _| {
-        s.says(
-            "import threading, sys\nt = threading.Thread(target=sys.exit); t.start(); t.join()",
-            "",
-        );
-        s.says(
-            "try: exit(3)\nexcept SystemExit as e: print('kept', e.code)",
-            "kept 3\n",
-        );
+        s.says("import threading, sys\nt = threading.Thread(target=sys.exit); t.start(); t.join()", "");
+        s.says("try: exit(3)\nexcept SystemExit as e: print('kept', e.code)", "kept 3\n");
         s.says("import builtins\nlen([])", "0\n");
     });
 }
@@ -160,9 +131,7 @@ fn l1_an_exit_while_a_thread_waits_for_input_ends() {
         let mut front = None;
         for _ in 0..2 {
             match s.next() {
-                worker::client::Event::InputWait(wait) if wait.prompt == "front " => {
-                    front = Some(wait)
-                }
+                worker::client::Event::InputWait(wait) if wait.prompt == "front " => front = Some(wait),
                 worker::client::Event::InputWait(_) => {}
                 other => s.fail(&format!("{other:?}")),
             }
@@ -178,19 +147,10 @@ fn l1_an_exit_while_a_thread_waits_for_input_ends() {
 #[test]
 fn l2_an_end_without_a_word_is_end_of_file() {
     for python in pythons::all() {
-        let end = last_cell(
-            Session::on(python),
-            "print('said', flush=True)\nimport os; os._exit(7)",
-        );
-        assert_eq!(
-            (end.ending.reason, end.stdout.as_str()),
-            (Reason::Vanished(7), "said\n")
-        );
+        let end = last_cell(Session::on(python), "print('said', flush=True)\nimport os; os._exit(7)");
+        assert_eq!((end.ending.reason, end.stdout.as_str()), (Reason::Vanished(7), "said\n"));
         assert!(end.ending.last.is_none());
-        let end = last_cell(
-            Session::on(python),
-            "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
-        );
+        let end = last_cell(Session::on(python), "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)");
         assert_eq!(end.ending.reason, Reason::Signal(libc::SIGKILL));
         assert!(end.ending.last.is_none());
     }
@@ -201,38 +161,19 @@ fn l2_a_crash_is_a_death_by_its_signal() {
     for (code, signal) in [
         ("import ctypes; ctypes.memset(0, 0, 1)", libc::SIGSEGV),
         ("import os; os.abort()", libc::SIGABRT),
-        (
-            "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
-            libc::SIGSEGV,
-        ),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", libc::SIGSEGV),
     ] {
-        let end = last_cell(
-            Session::python(),
-            &format!("print('before', flush=True)\n{code}"),
-        );
-        assert_eq!(
-            (end.ending.reason, end.stdout.as_str()),
-            (Reason::Signal(signal), "before\n"),
-            "{code}"
-        );
+        let end = last_cell(Session::python(), &format!("print('before', flush=True)\n{code}"));
+        assert_eq!((end.ending.reason, end.stdout.as_str()), (Reason::Signal(signal), "before\n"), "{code}");
     }
 }
 
 #[test]
 fn l8_exec_ends_the_session_in_the_plain_way() {
     for python in pythons::all() {
-        for code in [
-            "os.execv('/bin/sh', ['sh', '-c', 'exit 9'])",
-            "os.execlp('sh', 'sh', '-c', 'exit 9')",
-        ] {
-            let end = last_cell(
-                Session::on(python),
-                &format!("import os\nprint('gone', flush=True)\n{code}"),
-            );
-            assert_eq!(
-                (end.ending.reason, end.stdout.as_str()),
-                (Reason::Vanished(9), "gone\n")
-            );
+        for code in ["os.execv('/bin/sh', ['sh', '-c', 'exit 9'])", "os.execlp('sh', 'sh', '-c', 'exit 9')"] {
+            let end = last_cell(Session::on(python), &format!("import os\nprint('gone', flush=True)\n{code}"));
+            assert_eq!((end.ending.reason, end.stdout.as_str()), (Reason::Vanished(9), "gone\n"));
             assert!(end.ending.last.is_none());
         }
     }

@@ -6,17 +6,10 @@ use crate::pythons::for_each_python;
 #[test]
 fn p4_a_future_import_holds_in_later_cells() {
     for_each_python(|s, _| {
-        s.run("def before(x: no_such_name): pass")
-            .failed("NameError");
+        s.run("def before(x: no_such_name): pass").failed("NameError");
         s.says("from __future__ import annotations", "");
-        s.says(
-            "def after(x: no_such_name): pass\nprint(after.__annotations__)",
-            "{'x': 'no_such_name'}\n",
-        );
-        s.says(
-            "class A:\n    y: nor_this\nprint(A.__annotations__)",
-            "{'y': 'nor_this'}\n",
-        );
+        s.says("def after(x: no_such_name): pass\nprint(after.__annotations__)", "{'x': 'no_such_name'}\n");
+        s.says("class A:\n    y: nor_this\nprint(A.__annotations__)", "{'y': 'nor_this'}\n");
         s.says("exec('z: 1 = 3')", "");
     });
 }
@@ -24,42 +17,25 @@ fn p4_a_future_import_holds_in_later_cells() {
 #[test]
 fn p4_a_future_import_of_a_cell_that_does_not_compile_does_not_hold() {
     let mut s = Session::python();
-    s.run("from __future__ import annotations\n)")
-        .failed("SyntaxError");
+    s.run("from __future__ import annotations\n)").failed("SyntaxError");
     s.run("def f(x: no_such_name): pass").failed("NameError");
 }
 
 #[test]
 fn p8_await_at_top_level_runs_on_one_loop() {
     for_each_python(|s, _| {
-        s.says(
-            "import asyncio\nasync def loop(): return asyncio.get_running_loop()",
-            "",
-        );
+        s.says("import asyncio\nasync def loop(): return asyncio.get_running_loop()", "");
         s.says("first = await loop()", "");
         s.says("(await loop()) is first", "True\n");
         s.says("await asyncio.sleep(0, 'value')", "'value'\n");
         s.says("async def set_later(future): future.set_result('later')\nfuture = first.create_future()", "");
-        s.says(
-            "task = asyncio.ensure_future(set_later(future), loop=first)\nawait asyncio.sleep(0)",
-            "",
-        );
+        s.says("task = asyncio.ensure_future(set_later(future), loop=first)\nawait asyncio.sleep(0)", "");
         s.says("await future", "'later'\n");
-        s.says(
-            "async def three():\n    for i in range(3): yield i\nasync for i in three(): print(i)",
-            "0\n1\n2\n",
-        );
+        s.says("async def three():\n    for i in range(3): yield i\nasync for i in three(): print(i)", "0\n1\n2\n");
         s.says("[i async for i in three()]", "[0, 1, 2]\n");
-        s.says(
-            "async with asyncio.Lock() as lock:\n    print('locked')",
-            "locked\n",
-        );
-        s.run("await asyncio.sleep(0); 1/0")
-            .failed("ZeroDivisionError");
-        s.says(
-            "print(await asyncio.sleep(0, 1)) # and no traceback of ours before it",
-            "1\n",
-        );
+        s.says("async with asyncio.Lock() as lock:\n    print('locked')", "locked\n");
+        s.run("await asyncio.sleep(0); 1/0").failed("ZeroDivisionError");
+        s.says("print(await asyncio.sleep(0, 1)) # and no traceback of ours before it", "1\n");
     });
 }
 
@@ -100,15 +76,8 @@ fn p8_a_cell_that_awaits_can_exit() {
         let mut s = Session::on(python);
         s.begin("import asyncio, atexit\natexit.register(print, 'at exit')\nawait asyncio.sleep(0)\nexit(4)");
         let end = s.ended();
-        assert_eq!(
-            end.ending.reason,
-            worker::client::Reason::Exit(4),
-            "{end:?}"
-        );
-        assert_eq!(
-            (end.stdout.as_str(), end.stderr.as_str()),
-            ("at exit\n", "")
-        );
+        assert_eq!(end.ending.reason, worker::client::Reason::Exit(4), "{end:?}");
+        assert_eq!((end.stdout.as_str(), end.stderr.as_str()), ("at exit\n", ""));
     });
 }
 
@@ -127,8 +96,7 @@ fn p8_asyncio_run_works_before_and_after_await() {
 #[test]
 fn p8_a_traceback_of_an_awaited_cell_shows_the_users_frames() {
     let mut s = Session::python();
-    let cell =
-        s.run("import asyncio\nasync def f():\n    await asyncio.sleep(0)\n    1/0\nawait f()");
+    let cell = s.run("import asyncio\nasync def f():\n    await asyncio.sleep(0)\n    1/0\nawait f()");
     let shown = crate::tracebacks::without_carets(&cell.failed("ZeroDivisionError").stderr);
     let wanted = "Traceback (most recent call last):\n  File \"<cell 1>\", line 5, in <module>\n    await f()\n  \
                   File \"<cell 1>\", line 4, in f\n    1/0\nZeroDivisionError: division by zero\n";

@@ -1,7 +1,8 @@
 //! A session under test: what it says is gathered by cell, and what nobody looked at fails the test.
 
 use crate::pythons::{self, CLEARED, Python};
-use crate::said::{Cell, Gathered, text_of};
+pub use crate::said::Cell;
+use crate::said::{Gathered, text_of};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 use worker::client::*;
@@ -33,9 +34,7 @@ pub struct Session {
 /// The launch of the binary under test in a clean environment.
 pub fn bare_launch(lang: &str) -> Launch {
     let launch = Launch::new(lang).program(WORKER).keep_stderr();
-    CLEARED
-        .iter()
-        .fold(launch, |launch, name| launch.without_env(*name))
+    CLEARED.iter().fold(launch, |launch, name| launch.without_env(*name))
 }
 
 /// The launch of the binary under test with this interpreter.
@@ -131,10 +130,7 @@ impl Session {
     pub fn line(&mut self, line: impl AsRef<[u8]>) {
         let mut bytes = line.as_ref().to_vec();
         bytes.push(b'\n');
-        self.worker
-            .sender()
-            .raw(&bytes)
-            .expect("the worker takes requests");
+        self.worker.sender().raw(&bytes).expect("the worker takes requests");
     }
 
     #[track_caller]
@@ -169,27 +165,15 @@ impl Session {
     #[track_caller]
     pub fn discarded(&mut self, id: &str) {
         let cell = self.finish(id);
-        assert_eq!(
-            cell.ready.outcome,
-            Some(Outcome::Discarded),
-            "outcome of {id}"
-        );
-        assert_eq!(
-            cell.stdout + &cell.stderr,
-            "",
-            "a discarded cell prints nothing"
-        );
+        assert_eq!(cell.ready.outcome, Some(Outcome::Discarded), "outcome of {id}");
+        assert_eq!(cell.stdout + &cell.stderr, "", "a discarded cell prints nothing");
     }
 
     /// A `ready` of no cell.
     #[track_caller]
     pub fn bare_ready(&mut self) {
         match self.next() {
-            Event::Ready(Ready {
-                id: None,
-                outcome: None,
-                ..
-            }) => {}
+            Event::Ready(Ready { id: None, outcome: None, .. }) => {}
             other => self.fail(&format!("wanted a bare `ready`, got {other:?}")),
         }
     }
@@ -199,9 +183,7 @@ impl Session {
     pub fn wait_for(&mut self, prompt: &str) -> InputWait {
         match self.next() {
             Event::InputWait(wait) if wait.prompt == prompt => wait,
-            other => self.fail(&format!(
-                "wanted a wait with prompt {prompt:?}, got {other:?}"
-            )),
+            other => self.fail(&format!("wanted a wait with prompt {prompt:?}, got {other:?}")),
         }
     }
 
@@ -216,24 +198,15 @@ impl Session {
     #[track_caller]
     pub fn delivered(&mut self, wait: &InputWait, text: &str) {
         let line = self.line_event();
-        assert_eq!(
-            (line.reader, &line.prompt, &line.id),
-            (wait.reader, &wait.prompt, &wait.id)
-        );
-        assert_eq!(
-            (line.hidden, line.text.as_deref()),
-            (wait.hidden, (!wait.hidden).then_some(text))
-        );
+        assert_eq!((line.reader, &line.prompt, &line.id), (wait.reader, &wait.prompt, &wait.id));
+        assert_eq!((line.hidden, line.text.as_deref()), (wait.hidden, (!wait.hidden).then_some(text)));
     }
 
     /// The next `input_line`, gathered ones first.
     #[track_caller]
     pub fn line_event(&mut self) -> InputLine {
         loop {
-            let waiting = self
-                .gathered
-                .values_mut()
-                .find(|gathered| !gathered.lines.is_empty());
+            let waiting = self.gathered.values_mut().find(|gathered| !gathered.lines.is_empty());
             if let Some(gathered) = waiting {
                 return gathered.lines.remove(0);
             }
@@ -269,10 +242,7 @@ impl Session {
     fn until_said(&mut self, id: Option<&str>, text: &str) {
         let key = id.map(str::to_owned);
         loop {
-            let said = self
-                .gathered
-                .get(&key)
-                .map(|gathered| text_of(&gathered.texts, |_| true));
+            let said = self.gathered.get(&key).map(|gathered| text_of(&gathered.texts, |_| true));
             if said.is_some_and(|said| said.contains(text)) {
                 return;
             }
@@ -287,11 +257,7 @@ impl Session {
         let stat = format!("/proc/{}/stat", self.worker.pid());
         while Instant::now() < self.deadline {
             let text = std::fs::read_to_string(&stat).expect("the worker lives");
-            if text
-                .rsplit(") ")
-                .next()
-                .is_some_and(|rest| rest.starts_with('S'))
-            {
+            if text.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S')) {
                 return;
             }
             std::thread::yield_now();
@@ -351,9 +317,7 @@ impl Session {
 
     /// What a cell has said so far.
     pub fn take(&mut self, id: Option<&str>) -> Gathered {
-        self.gathered
-            .remove(&id.map(str::to_owned))
-            .unwrap_or_default()
+        self.gathered.remove(&id.map(str::to_owned)).unwrap_or_default()
     }
 
     #[track_caller]
@@ -362,23 +326,14 @@ impl Session {
     }
 
     fn dump(&self) -> String {
-        format!(
-            "session: {}\nheld: {:?}\n{}",
-            self.what,
-            self.held,
-            self.log.join("\n")
-        )
+        format!("session: {}\nheld: {:?}\n{}", self.what, self.held, self.log.join("\n"))
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let stderr = self
-                .worker
-                .kill()
-                .map(|ending| ending.stderr)
-                .unwrap_or_default();
+            let stderr = self.worker.kill().map(|ending| ending.stderr).unwrap_or_default();
             eprintln!("{}\nits own stderr: {stderr}", self.dump());
         } else if !self.ended {
             self.end_by_shutdown();

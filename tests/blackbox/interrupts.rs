@@ -15,11 +15,7 @@ fn stops(s: &mut Session, code: &str, sleeps: bool) {
     }
     s.interrupt();
     let cell = s.finish(&id).interrupted();
-    assert!(
-        cell.stderr.contains("KeyboardInterrupt"),
-        "{code:?}: {}",
-        cell.stderr
-    );
+    assert!(cell.stderr.contains("KeyboardInterrupt"), "{code:?}: {}", cell.stderr);
     s.says("1 + 1", "2\n");
 }
 
@@ -28,31 +24,20 @@ fn i1_computation_is_interrupted() {
     for_each_python(|s, _| {
         stops(s, "while True: pass", false);
         stops(s, "for i in iter(int, 1): pass", false);
-        stops(
-            s,
-            "x = sorted(range(10**5), key=lambda i: [0 for _ in iter(int, 1)])",
-            false,
-        );
+        stops(s, "x = sorted(range(10**5), key=lambda i: [0 for _ in iter(int, 1)])", false);
         stops(
             s,
             "def f():\n    while True:\n        try: g()\n        except ZeroDivisionError: pass\ndef g(): 1/0\nf()",
             false,
         );
-        stops(
-            s,
-            "class A:\n    def __repr__(self):\n        while True: pass\nA()",
-            false,
-        );
+        stops(s, "class A:\n    def __repr__(self):\n        while True: pass\nA()", false);
     });
 }
 
 #[test]
 fn i1_sleeps_and_locks_are_interrupted() {
     for_each_python(|s, _| {
-        s.says(
-            "import time, queue, threading, asyncio, select, socket, signal, os",
-            "",
-        );
+        s.says("import time, queue, threading, asyncio, select, socket, signal, os", "");
         for code in [
             "time.sleep(60)",
             "queue.Queue().get()",
@@ -69,14 +54,8 @@ fn i1_sleeps_and_locks_are_interrupted() {
         ] {
             stops(s, code, true);
         }
-        s.says(
-            "await asyncio.sleep(0, 'the loop lives')",
-            "'the loop lives'\n",
-        );
-        s.says(
-            "asyncio.run(asyncio.sleep(0, 'so does run'))",
-            "'so does run'\n",
-        );
+        s.says("await asyncio.sleep(0, 'the loop lives')", "'the loop lives'\n");
+        s.says("asyncio.run(asyncio.sleep(0, 'so does run'))", "'so does run'\n");
     });
 }
 
@@ -123,11 +102,7 @@ fn i1_waits_for_input_are_interrupted() {
             s.wait_for("");
             s.interrupt();
             let cell = s.finish(&id).interrupted();
-            assert!(
-                cell.stderr.contains("KeyboardInterrupt"),
-                "{code:?}: {}",
-                cell.stderr
-            );
+            assert!(cell.stderr.contains("KeyboardInterrupt"), "{code:?}: {}", cell.stderr);
             s.says("1 + 1", "2\n");
         }
     });
@@ -136,10 +111,7 @@ fn i1_waits_for_input_are_interrupted() {
 #[test]
 fn i1_numpy_is_interrupted_where_it_is_installed() {
     for_each_python(|s, _| {
-        let found = s
-            .run("import importlib.util\nprint(importlib.util.find_spec('numpy') is not None)")
-            .ok()
-            .stdout;
+        let found = s.run("import importlib.util\nprint(importlib.util.find_spec('numpy') is not None)").ok().stdout;
         if found == "True\n" {
             s.says("import numpy as np\na = np.random.rand(60, 60)", "");
             stops(s, "while True: a = a @ a / np.linalg.norm(a)", false);
@@ -151,10 +123,7 @@ fn i1_numpy_is_interrupted_where_it_is_installed() {
 #[test]
 fn i2_after_an_interrupt_at_a_wait_the_next_batch_is_a_cell() {
     for_each_python(|s, _| {
-        for code in [
-            "input('p ')",
-            "import sys\nprint('p ', end='')\nsys.stdin.readline()",
-        ] {
+        for code in ["input('p ')", "import sys\nprint('p ', end='')\nsys.stdin.readline()"] {
             let id = s.begin(code);
             match s.next() {
                 worker::client::Event::InputWait(_) => {}
@@ -171,7 +140,9 @@ fn i2_after_an_interrupt_at_a_wait_the_next_batch_is_a_cell() {
 #[test]
 fn i4_an_interrupt_that_user_code_catches_is_over() {
     for_each_python(|s, _| {
-        let id = s.begin("try:\n    print('go', flush=True)\n    while True: pass\nexcept KeyboardInterrupt:\n    print('caught')");
+        let id = s.begin(
+            "try:\n    print('go', flush=True)\n    while True: pass\nexcept KeyboardInterrupt:\n    print('caught')",
+        );
         s.until_printed(&id, "go\n");
         s.interrupt();
         assert_eq!(s.finish(&id).ok().stdout, "go\ncaught\n");
@@ -206,10 +177,7 @@ fn i4_interrupts_in_awkward_places_leave_the_session_usable() {
             s.interrupt();
             let cell = s.finish(&id);
             assert_ne!(cell.ready.outcome, Some(Outcome::Discarded));
-            s.says(
-                "sys.excepthook = sys.__excepthook__; sys.displayhook = sys.__displayhook__",
-                "",
-            );
+            s.says("sys.excepthook = sys.__excepthook__; sys.displayhook = sys.__displayhook__", "");
             s.says("1 + 1", "2\n");
         }
     });
@@ -218,16 +186,9 @@ fn i4_interrupts_in_awkward_places_leave_the_session_usable() {
 #[test]
 fn i4_an_import_is_interrupted() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(
-        folder.path().join("spins.py"),
-        "print('go', flush=True)\nwhile True: pass\n",
-    )
-    .unwrap();
+    std::fs::write(folder.path().join("spins.py"), "print('go', flush=True)\nwhile True: pass\n").unwrap();
     for_each_python(|s, _| {
-        s.says(
-            &format!("import sys\nsys.path.insert(0, {:?})", folder.path()),
-            "",
-        );
+        s.says(&format!("import sys\nsys.path.insert(0, {:?})", folder.path()), "");
         let id = s.begin("import spins");
         s.until_printed(&id, "go\n");
         s.interrupt();
@@ -281,8 +242,7 @@ fn a_keyboard_interrupt_of_the_users_own_keeps_the_queue() {
         let second = s.begin("'kept'");
         s.finish(&first).interrupted();
         assert_eq!(s.finish(&second).ok().stdout, "'kept'\n");
-        let id =
-            s.begin("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nwhile True: pass");
+        let id = s.begin("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nwhile True: pass");
         s.finish(&id).interrupted();
         s.says("1 + 1", "2\n");
     });

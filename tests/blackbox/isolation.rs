@@ -13,10 +13,12 @@ fn l4_children_see_neither_descriptors_nor_variables() {
             let list = "ls = subprocess.run(['sh', '-c', 'ls -l /proc/$$/fd'], close_fds=False, capture_output=True, text=True).stdout\n\
                         sorted({line.split()[8] for line in ls.splitlines() if ' -> ' in line} - {'0', '1', '2'})";
             // Descriptors that this test itself inherited, and so its children, are not the session's.
-            let without =
-                format!("import subprocess\n{list}").replace("sorted(", "print(sorted(") + ")";
+            let without = format!("import subprocess\n{list}").replace("sorted(", "print(sorted(") + ")";
             s.says(list, &python.prints(&without));
-            s.says("[k for k in os.environ if 'IPC' in k or 'LISTEN' in k or k.startswith('MCP_REPL') or 'TOKEN' in k]", "[]\n");
+            s.says(
+                "[k for k in os.environ if 'IPC' in k or 'LISTEN' in k or k.startswith('MCP_REPL') or 'TOKEN' in k]",
+                "[]\n",
+            );
             s.says("env = open('/proc/self/environ').read()\n[w for w in ('IPC', 'LISTEN_', 'MCP_REPL', 'TOKEN') if w in env]", "[]\n");
             let inheritable = "import os\nprint([fd for fd in map(int, os.listdir('/proc/self/fd')) if fd > 2 and os.path.exists(f'/proc/self/fd/{fd}') and os.get_inheritable(fd)])";
             s.says(inheritable, &python.prints(inheritable));
@@ -33,10 +35,7 @@ fn l4_a_forked_child_never_writes_to_the_channel() {
         let mut lines: Vec<_> = cell.stdout.lines().collect();
         lines.sort_unstable();
         // A child that leaves by `os._exit` flushes nothing, as at the prompt over a pipe.
-        assert!(
-            lines == ["0"] || lines == ["0", "child prints"],
-            "{lines:?}"
-        );
+        assert!(lines == ["0"] || lines == ["0", "child prints"], "{lines:?}");
         assert!(
             cell.texts
                 .iter()
@@ -52,12 +51,7 @@ fn l4_a_child_that_falls_off_the_end_of_the_cell_ends_quietly() {
         let cell = s.run("import os\npid = os.fork()\nif pid: print('status', os.waitpid(pid, 0)[1])\nelse: print('in child')\n'value'").ok();
         assert_eq!(cell.stderr, "");
         // The child's own end of the cell may print the value too; it does so on its raw descriptor.
-        let owned: String = cell
-            .texts
-            .iter()
-            .filter(|t| t.origin.is_none())
-            .filter_map(|t| t.text.clone())
-            .collect();
+        let owned: String = cell.texts.iter().filter(|t| t.origin.is_none()).filter_map(|t| t.text.clone()).collect();
         assert_eq!(owned, "status 0\n'value'\n");
         assert!(cell.stdout.contains("in child\n"));
         s.says("1", "1\n");
@@ -73,11 +67,7 @@ fn l4_a_forked_child_has_no_input_and_its_failures_are_its_own() {
         assert_eq!(cell.result, "11\n");
         let code = "pid = os.fork()\nif pid == 0: raise ValueError('in child')\nos.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])";
         let cell = s.run(code).ok();
-        assert!(
-            cell.stderr.contains("ValueError: in child"),
-            "{}",
-            cell.stderr
-        );
+        assert!(cell.stderr.contains("ValueError: in child"), "{}", cell.stderr);
         let code = "pid = os.fork()\nif pid == 0: sys.exit(5)\nos.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])";
         assert_eq!(s.run(code).ok().result, "5\n");
         s.says("1", "1\n");
@@ -92,12 +82,7 @@ fn l4_a_fork_from_a_thread_while_others_print_does_not_hang() {
                     stop = True\nfor t in ts: t.join()\nprint('done')";
         let cell = s.run(code).ok();
         assert!(cell.stdout.ends_with("done\n"));
-        assert!(
-            cell.stdout
-                .trim_end_matches("done\n")
-                .bytes()
-                .all(|b| b == b'.')
-        );
+        assert!(cell.stdout.trim_end_matches("done\n").bytes().all(|b| b == b'.'));
     });
 }
 
@@ -105,10 +90,7 @@ fn l4_a_fork_from_a_thread_while_others_print_does_not_hang() {
 fn l4_waiting_for_children_sees_no_strangers() {
     for_each_python(|s, _| {
         s.run("import os\nos.wait()").failed("ChildProcessError");
-        s.says(
-            "pid = os.fork() or os._exit(0)\nos.wait() == (pid, 0)",
-            "True\n",
-        );
+        s.says("pid = os.fork() or os._exit(0)\nos.wait() == (pid, 0)", "True\n");
         s.run("os.wait()").failed("ChildProcessError");
     });
 }
@@ -122,12 +104,7 @@ fn l6_each_session_has_its_own_temporary_directory() {
     assert_ne!(one, two);
     assert!(std::path::Path::new(&one).is_dir());
     first.says("import subprocess\nsubprocess.run(['sh', '-c', 'echo $TMPDIR > $TMPDIR/file; mkdir $TMPDIR/folder; chmod 500 $TMPDIR/folder']).returncode", "0\n");
-    assert_eq!(
-        std::fs::read_to_string(format!("{one}/file"))
-            .unwrap()
-            .trim(),
-        one
-    );
+    assert_eq!(std::fs::read_to_string(format!("{one}/file")).unwrap().trim(), one);
     first.shutdown();
     assert!(!std::path::Path::new(&one).exists(), "{one} is left");
     second.begin("exit(0)");

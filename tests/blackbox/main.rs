@@ -12,8 +12,8 @@ mod r;
 mod said;
 
 mod cells;
-mod console;
 mod circumstances;
+mod console;
 mod death;
 mod discarding;
 mod ending;

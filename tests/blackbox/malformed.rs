@@ -77,50 +77,18 @@ fn l7_a_refused_batch_is_named() {
 fn l7_requests_that_are_wrong_are_answered_by_their_id() {
     let mut s = Session::python();
     for (line, id, code) in [
-        (
-            r#"{"jsonrpc": "2.0", "id": 7, "method": "no_such_method"}"#,
-            json!(7),
-            -32601,
-        ),
-        (
-            r#"{"jsonrpc": "2.0", "id": "a", "method": "no_such_method", "params": {}}"#,
-            json!("a"),
-            -32601,
-        ),
-        (
-            r#"{"jsonrpc": "2.0", "id": 8, "method": 9}"#,
-            json!(8),
-            -32600,
-        ),
+        (r#"{"jsonrpc": "2.0", "id": 7, "method": "no_such_method"}"#, json!(7), -32601),
+        (r#"{"jsonrpc": "2.0", "id": "a", "method": "no_such_method", "params": {}}"#, json!("a"), -32601),
+        (r#"{"jsonrpc": "2.0", "id": 8, "method": 9}"#, json!(8), -32600),
         (r#"{"jsonrpc": "2.0", "id": 9}"#, json!(9), -32600),
-        (
-            r#"{"jsonrpc": "2.0", "id": 10, "method": "interrupt", "params": {"id": 5}}"#,
-            json!(10),
-            -32602,
-        ),
-        (
-            r#"{"jsonrpc": "2.0", "id": 11, "method": "shutdown", "params": {"grace_ms": "x"}}"#,
-            json!(11),
-            -32602,
-        ),
-        (
-            r#"{"jsonrpc": "2.0", "id": 12, "method": "is_complete", "params": {}}"#,
-            json!(12),
-            -32602,
-        ),
-        (
-            r#"{"jsonrpc": "2.0", "id": 13, "method": "is_complete", "params": {"code": 3}}"#,
-            json!(13),
-            -32602,
-        ),
+        (r#"{"jsonrpc": "2.0", "id": 10, "method": "interrupt", "params": {"id": 5}}"#, json!(10), -32602),
+        (r#"{"jsonrpc": "2.0", "id": 11, "method": "shutdown", "params": {"grace_ms": "x"}}"#, json!(11), -32602),
+        (r#"{"jsonrpc": "2.0", "id": 12, "method": "is_complete", "params": {}}"#, json!(12), -32602),
+        (r#"{"jsonrpc": "2.0", "id": 13, "method": "is_complete", "params": {"code": 3}}"#, json!(13), -32602),
     ] {
         s.line(line);
         let response = s.response();
-        assert_eq!(
-            (response.id, response.error.unwrap().code),
-            (id, code),
-            "{line}"
-        );
+        assert_eq!((response.id, response.error.unwrap().code), (id, code), "{line}");
     }
 }
 

@@ -8,7 +8,8 @@ use worker::client::{Batch, Event};
 #[test]
 fn an_interrupt_that_the_cell_survives_is_merged_into_its_ready() {
     let mut s = Session::python();
-    let id = s.begin("try:\n    print('go', flush=True)\n    while True: pass\nexcept KeyboardInterrupt: pass\ninput('p ')");
+    let id =
+        s.begin("try:\n    print('go', flush=True)\n    while True: pass\nexcept KeyboardInterrupt: pass\ninput('p ')");
     s.until_printed(&id, "go");
     s.interrupt();
     s.wait_for("p ");
@@ -21,28 +22,16 @@ fn an_interrupt_that_the_cell_survives_is_merged_into_its_ready() {
 #[test]
 fn the_request_gives_its_result_instead_of_a_ready() {
     let mut s = Session::python();
-    assert_eq!(
-        s.call("interrupt", json!({})).unwrap(),
-        json!({"delivered": false})
-    );
+    assert_eq!(s.call("interrupt", json!({})).unwrap(), json!({"delivered": false}));
     let id = s.begin("print('go', flush=True)\nwhile True: pass");
     s.until_printed(&id, "go");
-    assert_eq!(
-        s.call("interrupt", json!({"id": "unknown"})).unwrap(),
-        json!({"delivered": false})
-    );
-    assert_eq!(
-        s.call("interrupt", json!({"id": id})).unwrap(),
-        json!({"delivered": true})
-    );
+    assert_eq!(s.call("interrupt", json!({"id": "unknown"})).unwrap(), json!({"delivered": false}));
+    assert_eq!(s.call("interrupt", json!({"id": id})).unwrap(), json!({"delivered": true}));
     s.finish(&id).interrupted();
     let id = s.begin("print('go', flush=True)\nwhile True: pass");
     let queued = s.begin("2");
     s.until_printed(&id, "go");
-    assert_eq!(
-        s.call("interrupt", json!({})).unwrap(),
-        json!({"delivered": true})
-    );
+    assert_eq!(s.call("interrupt", json!({})).unwrap(), json!({"delivered": true}));
     s.finish(&id).interrupted();
     s.discarded(&queued);
     s.says("1", "1\n");
@@ -86,11 +75,7 @@ fn an_interrupt_by_name_spares_the_queue() {
 #[test]
 fn timeout_interrupts_the_cell_and_spares_the_queue() {
     let mut s = Session::python();
-    let codes = [
-        "while True: pass",
-        "import time; time.sleep(60)",
-        "input('p ')",
-    ];
+    let codes = ["while True: pass", "import time; time.sleep(60)", "input('p ')"];
     for (n, code) in codes.into_iter().enumerate() {
         let id = format!("t{n}");
         s.send(Batch::cell(code).id(&id).timeout(Duration::from_millis(50)));
@@ -99,16 +84,9 @@ fn timeout_interrupts_the_cell_and_spares_the_queue() {
             s.wait_for("p ");
         }
         let cell = s.finish(&id).interrupted();
-        assert!(
-            cell.ready.timed_out && cell.ready.elapsed_ms.unwrap() >= 50.0,
-            "{:?}",
-            cell.ready
-        );
+        assert!(cell.ready.timed_out && cell.ready.elapsed_ms.unwrap() >= 50.0, "{:?}", cell.ready);
         let cell = s.finish(&queued).ok();
-        assert_eq!(
-            (cell.stdout.as_str(), cell.ready.timed_out),
-            ("'queued'\n", false)
-        );
+        assert_eq!((cell.stdout.as_str(), cell.ready.timed_out), ("'queued'\n", false));
     }
 }
 
@@ -116,11 +94,7 @@ fn timeout_interrupts_the_cell_and_spares_the_queue() {
 fn timeout_strikes_once_and_is_told_whatever_the_outcome() {
     let mut s = Session::python();
     let caught = "hits = 0\ntry:\n    x = 0\n    while True: pass\nexcept KeyboardInterrupt: hits += 1\nimport time; time.sleep(0.2)\nprint(hits)";
-    s.send(
-        Batch::cell(caught)
-            .id("t")
-            .timeout(Duration::from_millis(20)),
-    );
+    s.send(Batch::cell(caught).id("t").timeout(Duration::from_millis(20)));
     let cell = s.finish("t").ok();
     assert!(cell.ready.timed_out);
     assert_eq!(cell.stdout, "1\n");
@@ -130,11 +104,7 @@ fn timeout_strikes_once_and_is_told_whatever_the_outcome() {
             .timeout(Duration::from_millis(20)),
     );
     assert!(s.finish("u").failed("ZeroDivisionError").ready.timed_out);
-    s.send(
-        Batch::cell("'quick'")
-            .id("v")
-            .timeout(Duration::from_secs(3600)),
-    );
+    s.send(Batch::cell("'quick'").id("v").timeout(Duration::from_secs(3600)));
     assert!(!s.finish("v").ok().ready.timed_out);
 }
 
@@ -143,11 +113,7 @@ fn a_timeout_of_zero_or_of_a_cell_that_is_over_strikes_nothing_else() {
     let mut s = Session::python();
     for n in 0..50 {
         let id = format!("t{n}");
-        s.send(
-            Batch::cell("pass")
-                .id(&id)
-                .timeout(Duration::from_millis(n % 3)),
-        );
+        s.send(Batch::cell("pass").id(&id).timeout(Duration::from_millis(n % 3)));
         s.finish(&id);
         s.says("1", "1\n");
     }
@@ -170,19 +136,9 @@ fn an_interrupt_while_starting_stops_the_profile_and_is_answered_by_the_first_re
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("startup.py");
     std::fs::write(&file, "print('go', flush=True)\nwhile True: pass\n").unwrap();
-    let mut worker = launch()
-        .env("PYTHONSTARTUP", &file)
-        .arg("--startup")
-        .spawn()
-        .unwrap();
-    assert!(matches!(
-        worker.recv_timeout(LIMIT),
-        Ok(Event::WorkerReady(_))
-    ));
-    assert!(matches!(
-        worker.recv_timeout(LIMIT),
-        Ok(Event::OutputText(_))
-    ));
+    let mut worker = launch().env("PYTHONSTARTUP", &file).arg("--startup").spawn().unwrap();
+    assert!(matches!(worker.recv_timeout(LIMIT), Ok(Event::WorkerReady(_))));
+    assert!(matches!(worker.recv_timeout(LIMIT), Ok(Event::OutputText(_))));
     worker.interrupt().unwrap();
     loop {
         match worker.recv_timeout(LIMIT).unwrap() {
@@ -192,11 +148,6 @@ fn an_interrupt_while_starting_stops_the_profile_and_is_answered_by_the_first_re
         }
     }
     worker.send(&Batch::cell("1").id("x")).unwrap();
-    assert!(matches!(
-        worker.recv_timeout(LIMIT),
-        Ok(Event::OutputText(_))
-    ));
-    assert!(
-        matches!(worker.recv_timeout(LIMIT), Ok(Event::Ready(ready)) if ready.id.as_deref() == Some("x"))
-    );
+    assert!(matches!(worker.recv_timeout(LIMIT), Ok(Event::OutputText(_))));
+    assert!(matches!(worker.recv_timeout(LIMIT), Ok(Event::Ready(ready)) if ready.id.as_deref() == Some("x")));
 }

@@ -25,16 +25,9 @@ fn o1_all_kinds_of_output_come_in_program_order() {
             })
             .collect();
         let cell = s.says(code, &wanted);
-        let raw: Vec<_> = cell
-            .texts
-            .iter()
-            .filter(|text| text.origin.as_deref() == Some("fd"))
-            .collect();
+        let raw: Vec<_> = cell.texts.iter().filter(|text| text.origin.as_deref() == Some("fd")).collect();
         assert!(!raw.is_empty(), "raw output names its origin");
-        let owned = cell
-            .texts
-            .iter()
-            .find(|text| text.text.as_deref().is_some_and(|t| t.contains("print 0")));
+        let owned = cell.texts.iter().find(|text| text.text.as_deref().is_some_and(|t| t.contains("print 0")));
         assert_eq!(owned.unwrap().origin, None);
     });
 }
@@ -44,11 +37,7 @@ fn o1_both_streams_keep_the_order_between_them() {
     for_each_python(|s, _| {
         let code = "import sys, os\nfor i in range(50):\n    print('o', i)\n    print('e', i, file=sys.stderr)\n    os.write(1, b'w%d\\n' % i)";
         let cell = s.run(code).ok();
-        let all: String = cell
-            .texts
-            .iter()
-            .filter_map(|text| text.text.clone())
-            .collect();
+        let all: String = cell.texts.iter().filter_map(|text| text.text.clone()).collect();
         let wanted: String = (0..50).map(|i| format!("o {i}\ne {i}\nw{i}\n")).collect();
         assert_eq!(all, wanted);
         assert!(cell.texts.iter().any(|text| text.stream == Stream::Stderr));
@@ -59,13 +48,9 @@ fn o1_both_streams_keep_the_order_between_them() {
 fn o1_output_of_children_that_was_written_before_the_end_comes_before_ready() {
     let mut s = Session::python();
     for _ in 0..50 {
-        let code =
-            "import subprocess\nsubprocess.run(['sh', '-c', 'echo out; echo err >&2'])\nNone";
+        let code = "import subprocess\nsubprocess.run(['sh', '-c', 'echo out; echo err >&2'])\nNone";
         let cell = s.run(code).ok();
-        assert_eq!(
-            (cell.stdout.as_str(), cell.stderr.as_str()),
-            ("out\n", "err\n")
-        );
+        assert_eq!((cell.stdout.as_str(), cell.stderr.as_str()), ("out\n", "err\n"));
     }
 }
 
@@ -90,10 +75,7 @@ fn o1_threads_lines_are_whole() {
         for line in cell.stdout.lines() {
             let mut parts = line.split(':');
             let thread: usize = parts.next().unwrap().parse().unwrap();
-            assert_eq!(
-                parts.next().unwrap().parse::<usize>().unwrap(),
-                next[thread]
-            );
+            assert_eq!(parts.next().unwrap().parse::<usize>().unwrap(), next[thread]);
             assert_eq!(parts.next(), Some("x".repeat(50).as_str()));
             next[thread] += 1;
         }
@@ -104,23 +86,13 @@ fn o1_threads_lines_are_whole() {
 #[test]
 fn o2_utf_8_is_never_cut() {
     for_each_python(|s, _| {
-        let cell = s.says(
-            "import os\nos.write(1, b'\\xc3')\nos.write(1, b'\\xa9\\n')\nNone",
-            "é\n",
-        );
-        assert!(
-            cell.texts.iter().all(|text| text.data_b64.is_none()),
-            "{:?}",
-            cell.texts
-        );
+        let cell = s.says("import os\nos.write(1, b'\\xc3')\nos.write(1, b'\\xa9\\n')\nNone", "é\n");
+        assert!(cell.texts.iter().all(|text| text.data_b64.is_none()), "{:?}", cell.texts);
         let cell = s.run("print('é→😀' * 50_000)").ok();
         assert_eq!(cell.stdout, "é→😀".repeat(50_000) + "\n");
         whole(&cell);
         let cell = s.run("os.write(1, ('→' * 100_000).encode()) and None\nimport sys\nsys.stdout.buffer.write(('é' * 100_000).encode()) and None").ok();
-        assert!(
-            cell.texts.iter().all(|text| text.data_b64.is_none()),
-            "UTF-8 comes as text"
-        );
+        assert!(cell.texts.iter().all(|text| text.data_b64.is_none()), "UTF-8 comes as text");
         whole(&cell);
     });
 }
@@ -129,11 +101,7 @@ fn o2_utf_8_is_never_cut() {
 fn whole(cell: &Cell) {
     for text in &cell.texts {
         let text = text.text.as_deref().expect("text");
-        assert!(
-            text.len() <= MAX_TEXT,
-            "{} bytes in one message",
-            text.len()
-        );
+        assert!(text.len() <= MAX_TEXT, "{} bytes in one message", text.len());
         assert!(!text.contains('\u{fffd}'));
     }
 }
@@ -148,25 +116,14 @@ fn o2_bytes_that_are_not_utf_8_arrive_unchanged() {
             "subprocess.run(['printf', ''.join('\\\\%03o' % i for i in range(256))])\nNone",
         ] {
             let cell = s.run(&format!("import subprocess\n{code}")).ok();
-            let bytes: Vec<u8> = cell
-                .texts
-                .iter()
-                .flat_map(|text| text.bytes().into_owned())
-                .collect();
+            let bytes: Vec<u8> = cell.texts.iter().flat_map(|text| text.bytes().into_owned()).collect();
             assert_eq!(bytes, (0..=255).collect::<Vec<u8>>(), "{code}");
         }
         let cell = s.run("os.write(1, b'ok \\xff\\xfe ok\\n') and None").ok();
         assert!(cell.texts.iter().any(|text| text.data_b64.is_some()));
         let cell = s.run("os.write(1, b'cut \\xe2\\x82') and None").ok();
-        let bytes: Vec<u8> = cell
-            .texts
-            .iter()
-            .flat_map(|text| text.bytes().into_owned())
-            .collect();
-        assert_eq!(
-            bytes, b"cut \xe2\x82",
-            "what is cut at the end of a cell comes with that cell"
-        );
+        let bytes: Vec<u8> = cell.texts.iter().flat_map(|text| text.bytes().into_owned()).collect();
+        assert_eq!(bytes, b"cut \xe2\x82", "what is cut at the end of a cell comes with that cell");
     });
 }
 
@@ -183,9 +140,7 @@ fn o2_lone_surrogates_do_no_harm() {
             let id = s.begin(code);
             loop {
                 match s.next() {
-                    worker::client::Event::InputWait(wait) => {
-                        s.send(Batch::stdin("x").reader(wait.reader))
-                    }
+                    worker::client::Event::InputWait(wait) => s.send(Batch::stdin("x").reader(wait.reader)),
                     worker::client::Event::Ready(ready) => {
                         break assert_eq!(ready.id.as_deref(), Some(id.as_str()));
                     }
@@ -201,15 +156,10 @@ fn o2_lone_surrogates_do_no_harm() {
 #[test]
 fn a_long_write_is_split_and_its_parts_are_marked() {
     let mut s = Session::python();
-    let cell = s
-        .run("import sys\nsys.stdout.write('x' * 200_000) and None")
-        .ok();
+    let cell = s.run("import sys\nsys.stdout.write('x' * 200_000) and None").ok();
     assert_eq!(cell.stdout.len(), 200_000);
     let marks: Vec<_> = cell.texts.iter().map(|text| text.is_continuation).collect();
-    assert!(
-        marks.len() >= 4 && !marks[0] && marks[1..].iter().all(|mark| *mark),
-        "{marks:?}"
-    );
+    assert!(marks.len() >= 4 && !marks[0] && marks[1..].iter().all(|mark| *mark), "{marks:?}");
     whole(&cell);
     let cell = s.run("sys.stdout.write('short') and None").ok();
     assert!(cell.texts.iter().all(|text| !text.is_continuation));
@@ -219,45 +169,33 @@ fn a_long_write_is_split_and_its_parts_are_marked() {
 fn o4_the_streams_behave_as_files() {
     for_each_python(|s, _| {
         s.says("import sys, io, os, contextlib, logging", "");
+        s.says("print('a', end=''); print('b', end='\\r'); print('c', flush=True)", "ab\rc\n");
         s.says(
-            "print('a', end=''); print('b', end='\\r'); print('c', flush=True)",
-            "ab\rc\n",
+            "print(sys.stdout.fileno(), sys.stderr.fileno(), sys.stdout.isatty(), sys.stdout.writable())",
+            "1 2 False True\n",
         );
-        s.says("print(sys.stdout.fileno(), sys.stderr.fileno(), sys.stdout.isatty(), sys.stdout.writable())", "1 2 False True\n");
         s.says("sys.stdout.write('abc')", "abc3\n");
         s.says("sys.stdout.writelines(['x', 'y\\n'])", "xy\n");
-        s.says(
-            "sys.stdout.buffer.write(b'buf\\n'); sys.stdout.buffer.flush()",
-            "buf\n",
-        );
-        s.says(
-            "print(1); sys.stdout.buffer.write(b'2\\n'); print(3)",
-            "1\n2\n3\n",
-        );
-        s.says(
-            "sys.stdout.reconfigure(line_buffering=True, errors='replace'); print('still')",
-            "still\n",
-        );
+        s.says("sys.stdout.buffer.write(b'buf\\n'); sys.stdout.buffer.flush()", "buf\n");
+        s.says("print(1); sys.stdout.buffer.write(b'2\\n'); print(3)", "1\n2\n3\n");
+        s.says("sys.stdout.reconfigure(line_buffering=True, errors='replace'); print('still')", "still\n");
         s.says("print('\\ud800')", "?\n");
         s.says("sys.stdout.reconfigure(errors='strict')", "");
-        s.says("with contextlib.redirect_stdout(io.StringIO()) as out: print('caught')\nout.getvalue()", "'caught\\n'\n");
-        s.says("print(sys.stdout.encoding.lower(), sys.stdout.errors, sys.stdout.newlines, sys.stdout.name, sys.stdout.mode)", "utf-8 strict None <stdout> w\n");
-        s.says("isinstance(sys.stdout, io.TextIOBase), sys.stdout is sys.__stdout__, sys.stdout.closed", "(True, True, False)\n");
         s.says(
-            "open(1, 'w', closefd=False).write('by number\\n') and None",
-            "by number\n",
+            "with contextlib.redirect_stdout(io.StringIO()) as out: print('caught')\nout.getvalue()",
+            "'caught\\n'\n",
         );
+        s.says("print(sys.stdout.encoding.lower(), sys.stdout.errors, sys.stdout.newlines, sys.stdout.name, sys.stdout.mode)", "utf-8 strict None <stdout> w\n");
+        s.says(
+            "isinstance(sys.stdout, io.TextIOBase), sys.stdout is sys.__stdout__, sys.stdout.closed",
+            "(True, True, False)\n",
+        );
+        s.says("open(1, 'w', closefd=False).write('by number\\n') and None", "by number\n");
         let cell = s.run("logging.warning('logged')").ok();
-        assert_eq!(
-            (cell.stdout.as_str(), cell.stderr.as_str()),
-            ("", "WARNING:root:logged\n")
-        );
-        let cell = s
-            .run("print('err', file=sys.stderr); sys.stderr.buffer.write(b'raw err\\n')\nNone")
-            .ok();
+        assert_eq!((cell.stdout.as_str(), cell.stderr.as_str()), ("", "WARNING:root:logged\n"));
+        let cell = s.run("print('err', file=sys.stderr); sys.stderr.buffer.write(b'raw err\\n')\nNone").ok();
         assert_eq!(cell.stderr, "err\nraw err\n");
-        s.run("print(1, file=sys.stdin)")
-            .failed("UnsupportedOperation");
+        s.run("print(1, file=sys.stdin)").failed("UnsupportedOperation");
         s.run("sys.stdout.write(5)").failed("TypeError");
     });
 }
@@ -267,21 +205,15 @@ fn o4_faulthandler_and_unraisable_errors_are_heard() {
     for_each_python(|s, _| {
         let cell = s.run("import faulthandler, sys\nfaulthandler.dump_traceback()\nfaulthandler.enable(); faulthandler.disable()").ok();
         assert!(cell.stderr.contains("<cell 1>"), "{}", cell.stderr);
-        let cell = s
-            .run("class D:\n    def __del__(self): 1/0\nd = D(); del d")
-            .ok();
+        let cell = s.run("class D:\n    def __del__(self): 1/0\nd = D(); del d").ok();
         assert!(
-            cell.stderr.contains("Exception ignored in")
-                && cell.stderr.contains("ZeroDivisionError"),
+            cell.stderr.contains("Exception ignored in") && cell.stderr.contains("ZeroDivisionError"),
             "{}",
             cell.stderr
         );
-        let cell = s
-            .run("import threading\nt = threading.Thread(target=lambda: 1/0); t.start(); t.join()")
-            .ok();
+        let cell = s.run("import threading\nt = threading.Thread(target=lambda: 1/0); t.start(); t.join()").ok();
         assert!(
-            cell.stderr.contains("Exception in thread")
-                && cell.stderr.contains("ZeroDivisionError"),
+            cell.stderr.contains("Exception in thread") && cell.stderr.contains("ZeroDivisionError"),
             "{}",
             cell.stderr
         );
@@ -293,9 +225,7 @@ fn o4_what_is_printed_is_sent_without_a_flush() {
     for_each_python(|s, _| {
         let folder = tempfile::tempdir().unwrap();
         let gate = folder.path().join("gate");
-        let id = s.begin(&format!(
-            "import os\nprint('unflushed', end='')\nwhile not os.path.exists({gate:?}): pass"
-        ));
+        let id = s.begin(&format!("import os\nprint('unflushed', end='')\nwhile not os.path.exists({gate:?}): pass"));
         s.until_printed(&id, "unflushed");
         std::fs::write(&gate, "").unwrap();
         s.finish(&id).ok();
@@ -321,18 +251,12 @@ fn o4_after_a_flush_text_is_in_the_channel() {
 fn o4_progress_bars_and_much_output_arrive_whole() {
     let mut s = Session::python();
     let wanted: String = (0..1000).map(|i| format!("\r{i}%")).collect();
-    s.says(
-        "for i in range(1000): print(f'\\r{i}%', end='', flush=True)",
-        &wanted,
-    );
+    s.says("for i in range(1000): print(f'\\r{i}%', end='', flush=True)", &wanted);
     let cell = s.run("for i in range(200_000): print(i)").ok();
-    assert!(
-        cell.stdout
-            .lines()
-            .enumerate()
-            .all(|(n, line)| line == n.to_string())
-    );
+    assert!(cell.stdout.lines().enumerate().all(|(n, line)| line == n.to_string()));
     assert_eq!(cell.stdout.lines().count(), 200_000);
-    let cell = s.run("import os\nos.write(1, b'z' * 60_000) and os.system('head -c 3000000 /dev/zero | tr \"\\\\0\" y')\nNone").ok();
+    let cell = s
+        .run("import os\nos.write(1, b'z' * 60_000) and os.system('head -c 3000000 /dev/zero | tr \"\\\\0\" y')\nNone")
+        .ok();
     assert_eq!(cell.stdout.len(), 3_060_000);
 }

@@ -14,34 +14,16 @@ const IDENTITY: &str = "import sys, json, os, site; print(json.dumps([sys.execut
 fn p7_identity_is_the_prompts() {
     for_each_python(|s, python| {
         let ours = s.run(IDENTITY).ok().stdout;
-        assert_eq!(
-            ours,
-            prompt_prints(python, IDENTITY),
-            "{}",
-            python.path.display()
-        );
-        s.says(
-            "print(sys.argv == [''], __name__ == '__main__', sys.path[0] == '')",
-            "True True True\n",
-        );
+        assert_eq!(ours, prompt_prints(python, IDENTITY), "{}", python.path.display());
+        s.says("print(sys.argv == [''], __name__ == '__main__', sys.path[0] == '')", "True True True\n");
         s.says(
             "print(sys.orig_argv == [sys.executable], sys.orig_argv)",
             &format!("True ['{}']\n", python.path.display()),
         );
-        let runtime = s
-            .first
-            .runtime
-            .clone()
-            .expect("the first `ready` tells the runtime");
+        let runtime = s.first.runtime.clone().expect("the first `ready` tells the runtime");
         assert_eq!(runtime.executable.as_deref(), python.path.to_str());
-        assert!(
-            runtime.version.starts_with(&format!("3.{}.", python.minor)),
-            "{runtime:?}"
-        );
-        assert_eq!(
-            format!("{}\n", runtime.prefix),
-            s.run("print(sys.prefix)").ok().stdout
-        );
+        assert!(runtime.version.starts_with(&format!("3.{}.", python.minor)), "{runtime:?}");
+        assert_eq!(format!("{}\n", runtime.prefix), s.run("print(sys.prefix)").ok().stdout);
     });
 }
 
@@ -49,25 +31,11 @@ fn p7_identity_is_the_prompts() {
 fn p10_flags_prompts_and_terminals_are_the_prompts() {
     for_each_python(|s, python| {
         let flags = "import sys; print(tuple(sys.flags))";
-        assert_eq!(
-            s.run(flags).ok().stdout,
-            python.prints(flags),
-            "{}",
-            python.path.display()
-        );
-        s.says(
-            "print(sys.stdin.isatty(), sys.stdout.isatty(), sys.stderr.isatty())",
-            "False False False\n",
-        );
-        s.says(
-            "import os\nprint([os.isatty(fd) for fd in range(3)])",
-            "[False, False, False]\n",
-        );
+        assert_eq!(s.run(flags).ok().stdout, python.prints(flags), "{}", python.path.display());
+        s.says("print(sys.stdin.isatty(), sys.stdout.isatty(), sys.stderr.isatty())", "False False False\n");
+        s.says("import os\nprint([os.isatty(fd) for fd in range(3)])", "[False, False, False]\n");
         s.says("print(repr(sys.ps1), repr(sys.ps2))", "'>>> ' '... '\n");
-        s.says(
-            "import signal\nprint(signal.getsignal(signal.SIGINT) is signal.default_int_handler)",
-            "True\n",
-        );
+        s.says("import signal\nprint(signal.getsignal(signal.SIGINT) is signal.default_int_handler)", "True\n");
     });
 }
 
@@ -76,40 +44,21 @@ fn p7_a_virtual_environment_is_honoured_however_it_is_named() {
     for python in pythons::all() {
         let folder = tempfile::tempdir().unwrap();
         let venv = folder.path().join(".venv");
-        let made = Command::new(&python.path)
-            .args(["-m", "venv", "--without-pip"])
-            .arg(&venv)
-            .output()
-            .unwrap();
-        assert!(
-            made.status.success(),
-            "{}",
-            String::from_utf8_lossy(&made.stderr)
-        );
+        let made = Command::new(&python.path).args(["-m", "venv", "--without-pip"]).arg(&venv).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let deep = folder.path().join("a/b");
         std::fs::create_dir_all(&deep).unwrap();
         let launches = [
-            bare_launch("python")
-                .arg("--python")
-                .arg(venv.join("bin/python")),
+            bare_launch("python").arg("--python").arg(venv.join("bin/python")),
             bare_launch("python").env("VIRTUAL_ENV", &venv),
             bare_launch("python").directory(&deep),
         ];
         for launch in launches {
             let mut s = Session::start(launch);
             let wanted = format!("{} True\n", venv.display());
-            s.says(
-                "import sys\nprint(sys.prefix, sys.prefix != sys.base_prefix)",
-                &wanted,
-            );
-            s.says(
-                "print(sys.executable.startswith(sys.prefix + '/bin/python'))",
-                "True\n",
-            );
-            s.says(
-                "import site\nprint(site.getsitepackages()[0].startswith(sys.prefix))",
-                "True\n",
-            );
+            s.says("import sys\nprint(sys.prefix, sys.prefix != sys.base_prefix)", &wanted);
+            s.says("print(sys.executable.startswith(sys.prefix + '/bin/python'))", "True\n");
+            s.says("import site\nprint(site.getsitepackages()[0].startswith(sys.prefix))", "True\n");
             s.says("import subprocess\nout = subprocess.check_output([sys.executable, '-c', 'import sys; print(sys.prefix)'], text=True)\nprint(out.strip() == sys.prefix)", "True\n");
         }
     }
@@ -117,37 +66,21 @@ fn p7_a_virtual_environment_is_honoured_however_it_is_named() {
 
 #[test]
 fn p7_a_conda_prefix_is_honoured() {
-    let python = pythons::all()
-        .iter()
-        .find(|python| python.path.ends_with("bin/python3"));
+    let python = pythons::all().iter().find(|python| python.path.ends_with("bin/python3"));
     let Some(prefix) = python.and_then(|python| python.path.parent()?.parent()) else {
         return;
     };
     let mut s = Session::start(bare_launch("python").env("CONDA_PREFIX", prefix));
     let wanted = format!("{}\n", prefix.canonicalize().unwrap().display());
-    s.says(
-        "import sys, os\nprint(os.path.realpath(sys.prefix))",
-        &wanted,
-    );
+    s.says("import sys, os\nprint(os.path.realpath(sys.prefix))", &wanted);
 }
 
 #[test]
 fn p7_python3_on_path_is_the_last_resort() {
     let folder = tempfile::tempdir().unwrap();
-    let path = std::env::join_paths([
-        pythons::default().path.parent().unwrap(),
-        "/usr/bin".as_ref(),
-        "/bin".as_ref(),
-    ]);
-    let mut s = Session::start(
-        bare_launch("python")
-            .env("PATH", path.unwrap())
-            .directory(folder.path()),
-    );
-    s.says(
-        "import sys\nprint(sys.version_info[:2] == (3, 11) or sys.executable)",
-        "True\n",
-    );
+    let path = std::env::join_paths([pythons::default().path.parent().unwrap(), "/usr/bin".as_ref(), "/bin".as_ref()]);
+    let mut s = Session::start(bare_launch("python").env("PATH", path.unwrap()).directory(folder.path()));
+    s.says("import sys\nprint(sys.version_info[:2] == (3, 11) or sys.executable)", "True\n");
 }
 
 #[test]
@@ -158,34 +91,15 @@ fn p10_pythonstartup_runs_only_when_asked() {
     let mut s = Session::start(launch().env("PYTHONSTARTUP", &file));
     s.says("print('started' in globals())", "False\n");
 
-    let mut worker = launch()
-        .env("PYTHONSTARTUP", &file)
-        .arg("--startup")
-        .spawn()
-        .unwrap();
-    let kinds: Vec<_> = (0..3)
-        .map(|_| worker.recv_timeout(LIMIT).unwrap())
-        .collect();
-    let [
-        Event::WorkerReady(_),
-        Event::OutputText(text),
-        Event::Ready(ready),
-    ] = &kinds[..]
-    else {
+    let mut worker = launch().env("PYTHONSTARTUP", &file).arg("--startup").spawn().unwrap();
+    let kinds: Vec<_> = (0..3).map(|_| worker.recv_timeout(LIMIT).unwrap()).collect();
+    let [Event::WorkerReady(_), Event::OutputText(text), Event::Ready(ready)] = &kinds[..] else {
         panic!("{kinds:?}");
     };
-    assert_eq!(
-        (text.text.as_deref(), &text.id),
-        (Some("from startup\n"), &None)
-    );
-    assert!(
-        ready.runtime.is_some() && ready.startup_ms.is_some_and(|ms| ms > 0.0),
-        "{ready:?}"
-    );
+    assert_eq!((text.text.as_deref(), &text.id), (Some("from startup\n"), &None));
+    assert!(ready.runtime.is_some() && ready.startup_ms.is_some_and(|ms| ms > 0.0), "{ready:?}");
     worker.send(&Batch::cell("started").id("x")).unwrap();
-    assert!(
-        matches!(worker.recv_timeout(LIMIT), Ok(Event::OutputText(text)) if text.text.as_deref() == Some("1\n"))
-    );
+    assert!(matches!(worker.recv_timeout(LIMIT), Ok(Event::OutputText(text)) if text.text.as_deref() == Some("1\n")));
 }
 
 #[test]
@@ -210,23 +124,16 @@ fn p10_columns_are_respected() {
 #[test]
 fn p10_text_is_utf_8_whatever_the_locale_for_children_too() {
     for python in pythons::all() {
-        for (name, value) in [
-            ("LANG", "C"),
-            ("LC_ALL", "C"),
-            ("LC_ALL", "POSIX"),
-            ("LC_CTYPE", "C"),
-        ] {
-            let launch = launch_on(python)
-                .without_env("LANG")
-                .without_env("LC_ALL")
-                .without_env("LC_CTYPE");
+        for (name, value) in [("LANG", "C"), ("LC_ALL", "C"), ("LC_ALL", "POSIX"), ("LC_CTYPE", "C")] {
+            let launch = launch_on(python).without_env("LANG").without_env("LC_ALL").without_env("LC_CTYPE");
             let mut s = Session::start(launch.without_env("PYTHONIOENCODING").env(name, value));
-            s.says("import sys, locale\nprint('é→', sys.stdout.encoding.lower(), sys.getfilesystemencoding())", "é→ utf-8 utf-8\n");
             s.says(
-                "print(locale.getpreferredencoding(False).lower().replace('-', ''))",
-                "utf8\n",
+                "import sys, locale\nprint('é→', sys.stdout.encoding.lower(), sys.getfilesystemencoding())",
+                "é→ utf-8 utf-8\n",
             );
-            let child = "import subprocess\nsubprocess.run([sys.executable, '-c', 'print(chr(233))'], check=True)\nNone";
+            s.says("print(locale.getpreferredencoding(False).lower().replace('-', ''))", "utf8\n");
+            let child =
+                "import subprocess\nsubprocess.run([sys.executable, '-c', 'print(chr(233))'], check=True)\nNone";
             s.says(child, "é\n");
             s.says("print(subprocess.run(['locale', 'charmap'], capture_output=True, text=True).stdout)", "UTF-8\n\n");
         }
@@ -236,17 +143,8 @@ fn p10_text_is_utf_8_whatever_the_locale_for_children_too() {
 #[test]
 fn p10_libraries_that_look_for_a_prompt_find_one() {
     let mut s = Session::python();
-    s.says(
-        "import sys, __main__\nprint(hasattr(sys, 'ps1'), hasattr(__main__, '__file__'))",
-        "True False\n",
-    );
-    s.says(
-        "import builtins\nprint(type(builtins.exit).__name__, type(builtins.help).__name__)",
-        "Quitter _Helper\n",
-    );
+    s.says("import sys, __main__\nprint(hasattr(sys, 'ps1'), hasattr(__main__, '__file__'))", "True False\n");
+    s.says("import builtins\nprint(type(builtins.exit).__name__, type(builtins.help).__name__)", "Quitter _Helper\n");
     s.says("exit", "Use exit() or Ctrl-D (i.e. EOF) to exit\n");
-    s.says(
-        "'get_ipython' in dir() or 'IPython' in sys.modules",
-        "False\n",
-    );
+    s.says("'get_ipython' in dir() or 'IPython' in sys.modules", "False\n");
 }

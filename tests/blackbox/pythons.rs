@@ -20,16 +20,8 @@ impl Python {
         for name in CLEARED {
             command.env_remove(name);
         }
-        let output = command
-            .args(["-c", code])
-            .output()
-            .expect("the interpreter runs");
-        assert!(
-            output.status.success(),
-            "{}: {}",
-            self.path.display(),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let output = command.args(["-c", code]).output().expect("the interpreter runs");
+        assert!(output.status.success(), "{}: {}", self.path.display(), String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("UTF-8")
     }
 }
@@ -56,9 +48,7 @@ pub fn all() -> &'static [Python] {
 
 /// The interpreter of tests that do not care.
 pub fn default() -> &'static Python {
-    all()
-        .first()
-        .expect("a Python from 3.10 to 3.13; name some in WORKER_TEST_PYTHONS")
+    all().first().expect("a Python from 3.10 to 3.13; name some in WORKER_TEST_PYTHONS")
 }
 
 /// Runs a test on a session of each interpreter.
@@ -73,10 +63,7 @@ pub fn for_each_python(test: impl Fn(&mut Session, &Python)) {
 #[test]
 fn several_versions_of_python_are_tested() {
     let minors: BTreeSet<_> = all().iter().map(|python| python.minor).collect();
-    assert!(
-        minors.len() >= 2,
-        "only {minors:?} found; name interpreters in WORKER_TEST_PYTHONS, separated by ':'"
-    );
+    assert!(minors.len() >= 2, "only {minors:?} found; name interpreters in WORKER_TEST_PYTHONS, separated by ':'");
 }
 
 fn find() -> Vec<Python> {
@@ -84,12 +71,7 @@ fn find() -> Vec<Python> {
     let mut found: Vec<_> = candidates()
         .into_iter()
         .filter(|path| path.canonicalize().is_ok_and(|real| seen.insert(real)))
-        .filter_map(|path| {
-            Some(Python {
-                minor: minor_of(&path)?,
-                path,
-            })
-        })
+        .filter_map(|path| Some(Python { minor: minor_of(&path)?, path }))
         .filter(|python| (10..=13).contains(&python.minor))
         .collect();
     // A middle one for the tests that do not care; the sort is stable.

@@ -11,11 +11,7 @@ fn reads(s: &mut Session, code: &str, line: &str, printed: &str) {
     let wait = s.wait_for("");
     s.answer(&wait, line);
     let cell = s.finish(&id).ok();
-    assert_eq!(
-        (cell.stdout.as_str(), cell.stderr.as_str()),
-        (printed, ""),
-        "{code:?}"
-    );
+    assert_eq!((cell.stdout.as_str(), cell.stderr.as_str()), (printed, ""), "{code:?}");
 }
 
 #[test]
@@ -23,10 +19,7 @@ fn p9_input_says_its_prompt_and_nothing_is_echoed() {
     for_each_python(|s, _| {
         let id = s.begin("name = input('who? ')\nprint('hello', name)");
         let wait = s.wait_for("who? ");
-        assert_eq!(
-            (wait.id.as_deref(), wait.hidden),
-            (Some(id.as_str()), false)
-        );
+        assert_eq!((wait.id.as_deref(), wait.hidden), (Some(id.as_str()), false));
         s.answer(&wait, "Ada é");
         assert_eq!(s.finish(&id).ok().stdout, "hello Ada é\n");
         reads(s, "repr(input())", "", "\"''\"\n");
@@ -48,17 +41,9 @@ fn p9_the_methods_of_sys_stdin_read() {
         reads(s, "next(sys.stdin)", "next", "'next\\n'\n");
         reads(s, "sys.stdin.buffer.read1()", "one", "b'one\\n'\n");
         reads(s, "sys.stdin.buffer.raw.read(10)", "raw", "b'raw\\n'\n");
-        reads(
-            s,
-            "b = bytearray(4)\nsys.stdin.buffer.readinto(b)\nb",
-            "abc",
-            "bytearray(b'abc\\n')\n",
-        );
+        reads(s, "b = bytearray(4)\nsys.stdin.buffer.readinto(b)\nb", "abc", "bytearray(b'abc\\n')\n");
         s.says("sys.stdin.fileno()", "0\n");
-        s.says(
-            "sys.stdin.readable(), sys.stdin.encoding.lower(), sys.stdin.closed",
-            "(True, 'utf-8', False)\n",
-        );
+        s.says("sys.stdin.readable(), sys.stdin.encoding.lower(), sys.stdin.closed", "(True, 'utf-8', False)\n");
     });
 }
 
@@ -68,15 +53,9 @@ fn p9_reading_to_the_end_ends_with_eof() {
         for (code, printed) in [
             ("import sys\nsys.stdin.read()", "'one\\ntwo'\n"),
             ("sys.stdin.readlines()", "['one\\n', 'two']\n"),
-            (
-                "for line in sys.stdin: print(repr(line))",
-                "'one\\n'\n'two'\n",
-            ),
+            ("for line in sys.stdin: print(repr(line))", "'one\\n'\n'two'\n"),
             ("sys.stdin.buffer.read()", "b'one\\ntwo'\n"),
-            (
-                "import fileinput\nfor line in fileinput.input(): print(repr(line))",
-                "'one\\n'\n'two'\n",
-            ),
+            ("import fileinput\nfor line in fileinput.input(): print(repr(line))", "'one\\n'\n'two'\n"),
         ] {
             let id = s.begin(code);
             s.wait_for("");
@@ -93,11 +72,7 @@ fn p9_reading_to_the_end_ends_with_eof() {
                 }
             }
             let said = s.take(Some(&id));
-            let text: String = said
-                .texts
-                .iter()
-                .filter_map(|text| text.text.clone())
-                .collect();
+            let text: String = said.texts.iter().filter_map(|text| text.text.clone()).collect();
             assert_eq!(text, printed, "{code:?}");
         }
     });
@@ -107,28 +82,10 @@ fn p9_reading_to_the_end_ends_with_eof() {
 fn p9_descriptor_0_reads_too() {
     for_each_python(|s, _| {
         reads(s, "import os\nos.read(0, 100)", "raw", "b'raw\\n'\n");
-        reads(
-            s,
-            "open(0, closefd=False).readline()",
-            "opened",
-            "'opened\\n'\n",
-        );
-        reads(
-            s,
-            "open(0, 'rb', buffering=0, closefd=False).read(50)",
-            "bytes",
-            "b'bytes\\n'\n",
-        );
-        reads(
-            s,
-            "import fileinput\nwith fileinput.input('-') as f: line = f.readline()\nline",
-            "file",
-            "'file\\n'\n",
-        );
-        s.says(
-            "import sys\nsys.stdin.closed, os.fstat(0).st_mode != 0",
-            "(False, True)\n",
-        );
+        reads(s, "open(0, closefd=False).readline()", "opened", "'opened\\n'\n");
+        reads(s, "open(0, 'rb', buffering=0, closefd=False).read(50)", "bytes", "b'bytes\\n'\n");
+        reads(s, "import fileinput\nwith fileinput.input('-') as f: line = f.readline()\nline", "file", "'file\\n'\n");
+        s.says("import sys\nsys.stdin.closed, os.fstat(0).st_mode != 0", "(False, True)\n");
     });
 }
 
@@ -175,14 +132,8 @@ fn p9_help_asks_through_input() {
         s.answer(&wait, "q");
         s.finish(&id).ok();
         let text = s.run("help(len)").ok().stdout;
-        assert!(
-            text.contains("len(obj, /)") && !text.contains('\x08'),
-            "{text}"
-        );
-        let text = s
-            .run("import pydoc\npydoc.pager('line\\n' * 200)")
-            .ok()
-            .stdout;
+        assert!(text.contains("len(obj, /)") && !text.contains('\x08'), "{text}");
+        let text = s.run("import pydoc\npydoc.pager('line\\n' * 200)").ok().stdout;
         assert_eq!(text.trim_end(), "line\n".repeat(200).trim_end());
     });
 }
@@ -200,10 +151,7 @@ fn p9_the_debugger_is_driven_through_input() {
             let wait = s.wait_for("(Pdb) ");
             s.answer(&wait, "c");
             let text = s.finish(&id).ok().stdout;
-            assert!(
-                text.ends_with("y is 42\n") && text.contains("-> y = x + 1"),
-                "{text}"
-            );
+            assert!(text.ends_with("y is 42\n") && text.contains("-> y = x + 1"), "{text}");
         }
     });
 }
@@ -255,10 +203,7 @@ fn p9_stepping_never_walks_into_the_worker() {
             let text: String = said.into_iter().filter_map(|text| text.text).collect();
             assert!(text.ends_with("next\n"), "{text}");
             let places: Vec<_> = text.lines().filter(|line| line.starts_with("> ")).collect();
-            assert!(
-                places.iter().all(|place| place.starts_with("> <cell ")),
-                "{places:?}"
-            );
+            assert!(places.iter().all(|place| place.starts_with("> <cell ")), "{places:?}");
             s.says("import sys\nprint(sys.gettrace())", "None\n");
         }
     });
@@ -280,10 +225,7 @@ fn p9_code_interact_is_a_prompt_of_its_own() {
         s.until_printed(&id, "42\n");
         s.send(Batch::stdin("").reader(wait.reader).eof());
         let cell = s.finish(&id).ok();
-        assert!(
-            cell.stderr.contains("hi\n") && cell.stderr.contains("bye\n"),
-            "{cell:?}"
-        );
+        assert!(cell.stderr.contains("hi\n") && cell.stderr.contains("bye\n"), "{cell:?}");
         s.says("1", "1\n");
     });
 }

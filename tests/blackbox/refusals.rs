@@ -29,10 +29,7 @@ fn standard_input_for_nobody_is_refused_and_not_lost_in_silence() {
     assert_eq!(s.refusal().code, -32600);
     s.send(Batch::stdin("for nobody").id("unknown"));
     let refusal = s.refusal();
-    assert_eq!(
-        (refusal.code, refusal.batch_id()),
-        (-32600, Some("unknown"))
-    );
+    assert_eq!((refusal.code, refusal.batch_id()), (-32600, Some("unknown")));
     s.send(Batch::stdin("for nobody").reader(99));
     assert_eq!(s.refusal().code, -32600);
     let over = s.begin("1");
@@ -60,11 +57,7 @@ fn fields_that_do_not_belong_together_are_refused() {
     assert_eq!(s.refusal().batch_id(), Some("d"));
     s.send(Batch::new("1").id("e").eof());
     let refusal = s.refusal();
-    assert_eq!(
-        (refusal.code, refusal.batch_id()),
-        (-32600, Some("e")),
-        "`eof` answers no wait here"
-    );
+    assert_eq!((refusal.code, refusal.batch_id()), (-32600, Some("e")), "`eof` answers no wait here");
     s.says("1", "1\n");
 }
 
@@ -73,10 +66,7 @@ fn nothing_new_is_taken_while_the_session_ends() {
     let mut s = Session::python();
     let id = s.begin("print('go', flush=True)\nimport time\nwhile True: time.sleep(0.01)");
     s.until_printed(&id, "go");
-    s.worker
-        .sender()
-        .ask_to_end(Some(Duration::from_secs(30)))
-        .unwrap();
+    s.worker.sender().ask_to_end(Some(Duration::from_secs(30))).unwrap();
     s.send(Batch::cell("2").id("late"));
     let refusal = s.refusal();
     assert_eq!((refusal.code, refusal.batch_id()), (-32003, Some("late")));

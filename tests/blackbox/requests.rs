@@ -17,15 +17,9 @@ fn status_tells_the_state_at_any_time() {
     assert_eq!(status["cells_run"], 0);
     assert!(status["rss_bytes"].as_u64().unwrap() > 1 << 20, "{status}");
     for time in ["uptime_ms", "last_activity_ms"] {
-        assert!(
-            status[time].as_f64().is_some_and(|ms| ms >= 0.0),
-            "{time} in {status}"
-        );
+        assert!(status[time].as_f64().is_some_and(|ms| ms >= 0.0), "{time} in {status}");
     }
-    assert_eq!(
-        status.get("id").cloned().unwrap_or(Value::Null),
-        Value::Null
-    );
+    assert_eq!(status.get("id").cloned().unwrap_or(Value::Null), Value::Null);
 
     let id = s.begin("print('go', flush=True)\nwhile True: pass");
     s.until_printed(&id, "go");
@@ -33,10 +27,7 @@ fn status_tells_the_state_at_any_time() {
     s.begin("2");
     s.send(worker::client::Batch::stdin("ahead"));
     let status = s.status();
-    assert_eq!(
-        (&status["state"], &status["id"], &status["queued_cells"]),
-        (&json!("busy"), &json!(id), &json!(2))
-    );
+    assert_eq!((&status["state"], &status["id"], &status["queued_cells"]), (&json!("busy"), &json!(id), &json!(2)));
     assert_eq!(status["queued_stdin_bytes"], 6);
     s.interrupt();
     s.finish(&id).interrupted();
@@ -65,15 +56,9 @@ fn status_is_answered_while_native_code_holds_everything() {
 #[test]
 fn shutdown_by_request_gives_its_result_and_ends() {
     let mut s = Session::python();
-    assert_eq!(
-        s.call("shutdown", json!({"grace_ms": 500})).unwrap(),
-        json!({})
-    );
+    assert_eq!(s.call("shutdown", json!({"grace_ms": 500})).unwrap(), json!({}));
     let end = s.ended();
-    assert_eq!(
-        end.ending.reason,
-        worker::client::Reason::Shutdown { forced: false }
-    );
+    assert_eq!(end.ending.reason, worker::client::Reason::Shutdown { forced: false });
 }
 
 #[test]
@@ -108,15 +93,8 @@ fn the_interpreters_requests_are_refused_at_once_while_it_is_busy() {
     let id = s.begin("print('go', flush=True)\nwhile True: pass");
     s.until_printed(&id, "go");
     for method in ["is_complete", "complete", "inspect", "variables"] {
-        if s.hello
-            .capabilities
-            .requests
-            .iter()
-            .any(|known| known == method)
-        {
-            let refused = s
-                .call(method, json!({"code": "x", "cursor": 1}))
-                .unwrap_err();
+        if s.hello.capabilities.requests.iter().any(|known| known == method) {
+            let refused = s.call(method, json!({"code": "x", "cursor": 1})).unwrap_err();
             assert_eq!(refused.code, -32002, "{method}");
         }
     }
@@ -130,10 +108,7 @@ fn the_interpreters_requests_are_answered_while_a_cell_waits() {
         let id = s.begin("input('p ')");
         let wait = s.wait_for("p ");
         for _ in 0..5 {
-            assert_eq!(
-                s.call("is_complete", json!({"code": "1"})).unwrap()["status"],
-                "complete"
-            );
+            assert_eq!(s.call("is_complete", json!({"code": "1"})).unwrap()["status"], "complete");
         }
         s.answer(&wait, "x");
         assert_eq!(s.finish(&id).ok().stdout, "'x'\n");
@@ -144,23 +119,10 @@ fn the_interpreters_requests_are_answered_while_a_cell_waits() {
 fn every_method_that_is_announced_is_known_and_no_other() {
     let mut s = Session::python();
     let announced = s.hello.capabilities.requests.clone();
-    for method in [
-        "status",
-        "interrupt",
-        "is_complete",
-        "complete",
-        "inspect",
-        "variables",
-        "eval",
-        "",
-    ] {
+    for method in ["status", "interrupt", "is_complete", "complete", "inspect", "variables", "eval", ""] {
         let params = json!({"code": "pri", "cursor": 3});
         let unknown = matches!(s.call(method, params), Err(error) if error.code == -32601);
-        assert_eq!(
-            unknown,
-            !announced.iter().any(|known| known == method),
-            "{method}"
-        );
+        assert_eq!(unknown, !announced.iter().any(|known| known == method), "{method}");
     }
 }
 

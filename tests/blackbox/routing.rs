@@ -22,9 +22,8 @@ fn a_batch_without_address_to_a_busy_cell_is_a_cell() {
     let mut s = Session::python();
     let folder = tempfile::tempdir().unwrap();
     let gate = folder.path().join("gate");
-    let id = s.begin(&format!(
-        "import os\nprint('go', flush=True)\nwhile not os.path.exists({gate:?}): pass\ninput('p ')"
-    ));
+    let id =
+        s.begin(&format!("import os\nprint('go', flush=True)\nwhile not os.path.exists({gate:?}): pass\ninput('p ')"));
     s.until_printed(&id, "go");
     s.send(Batch::new("'a cell'").id("next"));
     s.status();
@@ -50,9 +49,7 @@ fn a_batch_for_cells_is_never_an_answer() {
 #[test]
 fn cells_run_first_in_first_out_one_at_a_time() {
     let mut s = Session::python();
-    let ids: Vec<_> = (0..200)
-        .map(|n| s.begin(&format!("print({n}); x = {n}")))
-        .collect();
+    let ids: Vec<_> = (0..200).map(|n| s.begin(&format!("print({n}); x = {n}"))).collect();
     for (n, id) in ids.iter().enumerate() {
         assert_eq!(s.finish(id).ok().stdout, format!("{n}\n"));
     }
@@ -62,9 +59,7 @@ fn cells_run_first_in_first_out_one_at_a_time() {
 #[test]
 fn empty_cells_are_answered_in_their_turn() {
     let mut s = Session::python();
-    let ids: Vec<_> = ["1", "", "  \n\t\n", "# comment", "2", "\r\n"]
-        .map(|code| s.begin(code))
-        .into();
+    let ids: Vec<_> = ["1", "", "  \n\t\n", "# comment", "2", "\r\n"].map(|code| s.begin(code)).into();
     for (n, id) in ids.iter().enumerate() {
         let wanted = ["1\n", "", "", "", "2\n", ""][n];
         let cell = s.finish(id).ok();
@@ -86,11 +81,7 @@ fn type_ahead_goes_to_the_cell_that_runs() {
         std::fs::write(&gate, "").unwrap();
         let cell = s.finish(&id).ok();
         assert_eq!(cell.stdout, "go\none two\n");
-        assert_eq!(
-            cell.lines.len(),
-            2,
-            "delivered input is told without a wait too"
-        );
+        assert_eq!(cell.lines.len(), 2, "delivered input is told without a wait too");
     });
 }
 
@@ -160,11 +151,7 @@ fn events_name_the_cell_they_belong_to() {
     assert_eq!(wait.id.as_deref(), Some("named"));
     s.answer(&wait, "y");
     let cell = s.finish("named").ok();
-    assert!(
-        cell.texts
-            .iter()
-            .all(|text| text.id.as_deref() == Some("named"))
-    );
+    assert!(cell.texts.iter().all(|text| text.id.as_deref() == Some("named")));
     s.send(Batch::cell("print('x')"));
     let cell = s.finish_unnamed().ok();
     assert_eq!((cell.stdout.as_str(), cell.ready.id), ("x\n", None));
@@ -173,18 +160,17 @@ fn events_name_the_cell_they_belong_to() {
 #[test]
 fn a_cells_output_comes_before_its_ready() {
     let mut s = Session::python();
-    let ids: Vec<_> = (0..50).map(|n| s.begin(&format!("import os\nprint('a{n}'); os.write(1, b'b'); os.system('echo c'); print('d', end='')"))).collect();
+    let ids: Vec<_> = (0..50)
+        .map(|n| {
+            s.begin(&format!("import os\nprint('a{n}'); os.write(1, b'b'); os.system('echo c'); print('d', end='')"))
+        })
+        .collect();
     let mut open = 0;
     while open < ids.len() {
         match s.next() {
             Event::Ready(ready) => {
                 assert_eq!(ready.id.as_deref(), Some(ids[open].as_str()));
-                let said: String = s
-                    .take(Some(&ids[open]))
-                    .texts
-                    .iter()
-                    .filter_map(|text| text.text.clone())
-                    .collect();
+                let said: String = s.take(Some(&ids[open])).texts.iter().filter_map(|text| text.text.clone()).collect();
                 assert_eq!(said, format!("a{open}\nbc\nd"));
                 open += 1;
             }

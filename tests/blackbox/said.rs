@@ -78,10 +78,6 @@ impl Cell {
 
 /// What the wanted texts say together.
 pub fn text_of(texts: &[OutputText], wanted: impl Fn(&OutputText) -> bool) -> String {
-    let bytes: Vec<_> = texts
-        .iter()
-        .filter(|text| wanted(text))
-        .flat_map(|text| text.bytes().into_owned())
-        .collect();
+    let bytes: Vec<_> = texts.iter().filter(|text| wanted(text)).flat_map(|text| text.bytes().into_owned()).collect();
     String::from_utf8_lossy(&bytes).into_owned()
 }

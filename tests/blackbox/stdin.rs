@@ -8,11 +8,9 @@ use worker::client::Batch;
 #[test]
 fn s1_a_wait_is_said_once_and_before_the_reader_blocks() {
     for_each_python(|s, _| {
-        for (code, prompt) in [
-            ("input('p ')", "p "),
-            ("import os\nos.read(0, 5)", ""),
-            ("open(0, closefd=False).readline()", ""),
-        ] {
+        for (code, prompt) in
+            [("input('p ')", "p "), ("import os\nos.read(0, 5)", ""), ("open(0, closefd=False).readline()", "")]
+        {
             let id = s.begin(code);
             let wait = s.wait_for(prompt);
             s.until_asleep();
@@ -41,15 +39,9 @@ fn s1_each_wait_has_a_number_of_its_own() {
 #[test]
 fn s1_a_cell_that_waits_says_everything_printed_before() {
     let mut s = Session::python();
-    let id =
-        s.begin("import os\nprint('a', end='')\nos.write(1, b'b')\nprint('c', end='')\ninput()");
+    let id = s.begin("import os\nprint('a', end='')\nos.write(1, b'b')\nprint('c', end='')\ninput()");
     let wait = s.wait_for("");
-    let before: String = s
-        .take(Some(&id))
-        .texts
-        .iter()
-        .filter_map(|text| text.text.clone())
-        .collect();
+    let before: String = s.take(Some(&id)).texts.iter().filter_map(|text| text.text.clone()).collect();
     assert_eq!(before, "abc");
     s.answer(&wait, "x");
     assert_eq!(s.finish(&id).ok().stdout, "'x'\n");
@@ -63,28 +55,20 @@ fn s1_queued_input_is_delivered_without_a_wait() {
     s.send(Batch::stdin("1\n2"));
     s.delivered(&wait, "1");
     let line = s.line_event();
-    assert_eq!(
-        (line.prompt.as_str(), line.text.as_deref()),
-        ("two ", Some("2"))
-    );
+    assert_eq!((line.prompt.as_str(), line.text.as_deref()), ("two ", Some("2")));
     assert_eq!(s.finish(&id).ok().stdout, "1 2\n");
 }
 
 #[test]
 fn s2_raw_readers_take_what_there_is() {
     for_each_python(|s, _| {
-        let id = s.begin(
-            "import os\nprint(os.read(0, 5))\nprint(os.read(0, 100))\nprint(os.read(0, 100))",
-        );
+        let id = s.begin("import os\nprint(os.read(0, 5))\nprint(os.read(0, 100))\nprint(os.read(0, 100))");
         s.wait_for("");
         s.send(Batch::stdin("hello world"));
         let wait = s.wait_for("");
         s.until_printed(&id, "b' world\\n'");
         s.send(Batch::stdin("é").reader(wait.reader));
-        assert_eq!(
-            s.finish(&id).ok().stdout,
-            "b'hello'\nb' world\\n'\nb'\\xc3\\xa9\\n'\n"
-        );
+        assert_eq!(s.finish(&id).ok().stdout, "b'hello'\nb' world\\n'\nb'\\xc3\\xa9\\n'\n");
         let id = s.begin("import sys\nsys.stdin.buffer.raw.read(3), sys.stdin.buffer.raw.read(3)");
         s.wait_for("");
         s.send(Batch::stdin("abcd"));
@@ -110,19 +94,12 @@ fn s3_what_a_cell_leaves_unread_never_reaches_a_later_one() {
             s.send(Batch::stdin(text));
             let cell = s.finish(&id).ok();
             assert_eq!(cell.ready.discarded_stdin_bytes, Some(left), "{code:?}");
-            for read in [
-                "input()",
-                "sys.stdin.readline().strip()",
-                "os.read(0, 9).strip().decode()",
-            ] {
+            for read in ["input()", "sys.stdin.readline().strip()", "os.read(0, 9).strip().decode()"] {
                 let id = s.begin(&format!("import os, sys\nprint({read})"));
                 let wait = s.wait_for("");
                 s.answer(&wait, "fresh");
                 let cell = s.finish(&id).ok();
-                assert_eq!(
-                    (cell.stdout.as_str(), cell.ready.discarded_stdin_bytes),
-                    ("fresh\n", None)
-                );
+                assert_eq!((cell.stdout.as_str(), cell.ready.discarded_stdin_bytes), ("fresh\n", None));
             }
         }
     });
@@ -146,17 +123,14 @@ fn s3_input_for_a_cell_that_reads_none_is_dropped() {
 fn s6_children_and_c_code_get_end_of_file_at_once() {
     for_each_python(|s, _| {
         s.says("import subprocess, os, sys, ctypes", "");
-        s.says(
-            "subprocess.run(['cat'], stdout=subprocess.PIPE).stdout",
-            "b''\n",
-        );
+        s.says("subprocess.run(['cat'], stdout=subprocess.PIPE).stdout", "b''\n");
         s.says("os.system('cat')", "0\n");
-        s.says("subprocess.run([sys.executable, '-c', 'import sys; print(repr(sys.stdin.read()))'], check=True) and None", "''\n");
-        s.says("ctypes.CDLL(None).getchar()", "-1\n");
         s.says(
-            "ctypes.CDLL(None).read(0, ctypes.create_string_buffer(9), 9)",
-            "0\n",
+            "subprocess.run([sys.executable, '-c', 'import sys; print(repr(sys.stdin.read()))'], check=True) and None",
+            "''\n",
         );
+        s.says("ctypes.CDLL(None).getchar()", "-1\n");
+        s.says("ctypes.CDLL(None).read(0, ctypes.create_string_buffer(9), 9)", "0\n");
         s.says("os.popen('read x; echo $?').read()", "'1\\n'\n");
         let id = s.begin("subprocess.run(['cat'])\ninput('mine ')");
         let wait = s.wait_for("mine ");
@@ -168,8 +142,7 @@ fn s6_children_and_c_code_get_end_of_file_at_once() {
 #[test]
 fn s7_output_that_looks_like_a_prompt_is_output() {
     let mut s = Session::python();
-    let id =
-        s.begin("print('p> hello')\nprint('p> ', end='')\nx = input('p> ')\nprint('p> hello')");
+    let id = s.begin("print('p> hello')\nprint('p> ', end='')\nx = input('p> ')\nprint('p> hello')");
     let wait = s.wait_for("p> ");
     s.answer(&wait, "hello");
     assert_eq!(s.finish(&id).ok().stdout, "p> hello\np> p> hello\n");
@@ -178,10 +151,7 @@ fn s7_output_that_looks_like_a_prompt_is_output() {
 #[test]
 fn the_users_own_stdin_is_his_own() {
     for_each_python(|s, _| {
-        s.says(
-            "import io, sys\nsys.stdin = io.StringIO('from memory\\n')",
-            "",
-        );
+        s.says("import io, sys\nsys.stdin = io.StringIO('from memory\\n')", "");
         s.says("input('p> ')", "p> 'from memory'\n");
         s.says("sys.stdin = sys.__stdin__", "");
         s.says(

@@ -46,11 +46,7 @@ fn pause(random: &mut Random) {
 /// One cell, one interrupt at a random moment: the cell's end, perhaps a bare `ready`, and a spared next cell.
 fn strike(s: &mut Session, random: &mut Random, round: u64) {
     let endless = random.below(8) == 7;
-    let code = if endless {
-        CELLS[7]
-    } else {
-        CELLS[random.below(7) as usize]
-    };
+    let code = if endless { CELLS[7] } else { CELLS[random.below(7) as usize] };
     let id = s.begin(code);
     pause(random);
     let with_signal = random.below(4) == 0;
@@ -62,55 +58,29 @@ fn strike(s: &mut Session, random: &mut Random, round: u64) {
     let ended = loop {
         match s.next() {
             Event::Ready(ready) if ready.id.as_deref() == Some(&id) => break ready.outcome,
-            Event::Ready(Ready {
-                id: None,
-                outcome: None,
-                ..
-            }) if !answered_idle => answered_idle = true,
+            Event::Ready(Ready { id: None, outcome: None, .. }) if !answered_idle => answered_idle = true,
             other => s.fail(&format!("round {round}: {other:?} before the end of {id}")),
         }
     };
     // A cell that ran was answered before an interrupt that came after it.
-    assert!(
-        !answered_idle || ended == Some(Outcome::Discarded),
-        "round {round}: a bare `ready` before {ended:?}"
-    );
+    assert!(!answered_idle || ended == Some(Outcome::Discarded), "round {round}: a bare `ready` before {ended:?}");
     s.take(Some(&id));
-    assert!(
-        !endless || matches!(ended, Some(Outcome::Interrupted | Outcome::Discarded)),
-        "{ended:?}"
-    );
+    assert!(!endless || matches!(ended, Some(Outcome::Interrupted | Outcome::Discarded)), "{ended:?}");
     // The same batch takes the bare `ready` of an interrupt that came too late.
     let spared = s.begin(&format!("{round} * 2"));
     loop {
         match s.next() {
-            Event::Ready(Ready {
-                id: None,
-                outcome: None,
-                ..
-            }) => {}
+            Event::Ready(Ready { id: None, outcome: None, .. }) => {}
             Event::Ready(ready) if ready.id.as_deref() == Some(&spared) => {
-                assert_eq!(
-                    ready.outcome,
-                    Some(Outcome::Ok),
-                    "round {round}: the cell after {code:?} was struck"
-                );
+                assert_eq!(ready.outcome, Some(Outcome::Ok), "round {round}: the cell after {code:?} was struck");
                 break;
             }
             other => s.fail(&format!("round {round}: {other:?}")),
         }
     }
     let said = s.take(Some(&spared));
-    let text: String = said
-        .texts
-        .iter()
-        .filter_map(|text| text.text.clone())
-        .collect();
-    assert_eq!(
-        text,
-        format!("{}\n", round * 2),
-        "round {round}, after {code:?}"
-    );
+    let text: String = said.texts.iter().filter_map(|text| text.text.clone()).collect();
+    assert_eq!(text, format!("{}\n", round * 2), "round {round}, after {code:?}");
 }
 
 #[test]
@@ -143,10 +113,9 @@ fn burst(s: &mut Session, signals: bool) {
             }
         }
         match s.next() {
-            Event::Ready(ready) => assert_eq!(
-                (ready.id, ready.outcome),
-                (Some(id.clone()), Some(Outcome::Interrupted))
-            ),
+            Event::Ready(ready) => {
+                assert_eq!((ready.id, ready.outcome), (Some(id.clone()), Some(Outcome::Interrupted)))
+            }
             other => s.fail(&format!("{other:?}")),
         }
         s.take(Some(&id));
@@ -154,11 +123,7 @@ fn burst(s: &mut Session, signals: bool) {
         let mut bare = 0_usize;
         let cell = loop {
             match s.next() {
-                Event::Ready(Ready {
-                    id: None,
-                    outcome: None,
-                    ..
-                }) => bare += 1,
+                Event::Ready(Ready { id: None, outcome: None, .. }) => bare += 1,
                 Event::Ready(ready) if ready.id.as_deref() == Some(&spared) => break ready,
                 other => s.fail(&format!("{other:?}")),
             }
@@ -185,10 +150,7 @@ fn i5_bursts_of_messages_and_signals_never_end_the_session() {
 
 #[test]
 fn i5_bursts_on_one_cpu_never_end_the_session() {
-    burst(
-        &mut Session::start(launch().through(["taskset", "-c", "0"])).patient(PATIENT),
-        true,
-    );
+    burst(&mut Session::start(launch().through(["taskset", "-c", "0"])).patient(PATIENT), true);
 }
 
 #[test]
@@ -206,33 +168,19 @@ fn i3_a_storm_at_waits_for_input_never_answers_with_a_cell() {
         let outcome = loop {
             match s.next() {
                 Event::InputWait(_) if !waited => waited = true,
-                Event::Ready(Ready {
-                    id: None,
-                    outcome: None,
-                    ..
-                }) => {}
+                Event::Ready(Ready { id: None, outcome: None, .. }) => {}
                 Event::Ready(ready) if ready.id.as_deref() == Some(&id) => break ready.outcome,
                 other => s.fail(&format!("round {round}: {other:?}")),
             }
         };
-        assert!(
-            matches!(outcome, Some(Outcome::Interrupted | Outcome::Discarded)),
-            "{outcome:?}"
-        );
+        assert!(matches!(outcome, Some(Outcome::Interrupted | Outcome::Discarded)), "{outcome:?}");
         s.take(Some(&id));
         let spared = s.begin("'a cell'");
         loop {
             match s.next() {
-                Event::Ready(Ready {
-                    id: None,
-                    outcome: None,
-                    ..
-                }) => {}
+                Event::Ready(Ready { id: None, outcome: None, .. }) => {}
                 Event::Ready(ready) => {
-                    assert_eq!(
-                        (ready.id, ready.outcome),
-                        (Some(spared.clone()), Some(Outcome::Ok))
-                    );
+                    assert_eq!((ready.id, ready.outcome), (Some(spared.clone()), Some(Outcome::Ok)));
                     break;
                 }
                 other => s.fail(&format!("{other:?}")),

@@ -21,22 +21,14 @@ fn background(s: &mut Session, read: &str) -> (String, InputWait) {
         }
     }
     let wait = wait.expect("seen");
-    assert_eq!(
-        wait.id.as_deref(),
-        Some(id.as_str()),
-        "a wait names the cell that started the reader"
-    );
+    assert_eq!(wait.id.as_deref(), Some(id.as_str()), "a wait names the cell that started the reader");
     (id, wait)
 }
 
 #[test]
 fn s4_a_background_reader_keeps_its_wait_while_cells_go_on() {
     for_each_python(|s, _| {
-        for read in [
-            "input('bg> ')",
-            "sys.stdin.readline().strip()",
-            "os.read(0, 50).decode().strip()",
-        ] {
+        for read in ["input('bg> ')", "sys.stdin.readline().strip()", "os.read(0, 50).decode().strip()"] {
             let (_, wait) = background(s, read);
             s.says("1 + 1", "2\n");
             assert_eq!(s.status()["state"], "idle");
@@ -109,9 +101,7 @@ fn s4_an_interrupt_leaves_a_background_wait_alone() {
 #[test]
 fn s5_unaddressed_input_serves_waits_in_order_of_arrival() {
     for_each_python(|s, _| {
-        let waits: Vec<_> = (0..4)
-            .map(|n| background(s, &format!("input('{n} ')")).1)
-            .collect();
+        let waits: Vec<_> = (0..4).map(|n| background(s, &format!("input('{n} ')")).1).collect();
         for wait in waits {
             s.send(Batch::stdin(format!("for {}", wait.reader)));
             s.delivered(&wait, &format!("for {}", wait.reader));
@@ -153,11 +143,7 @@ fn s5_readers_against_printing_threads_never_lock_up() {
             }
         }
         let cell = s.finish(&id).ok();
-        assert!(
-            cell.stdout.ends_with(&format!("total {}\n", 299 * 300 / 2)),
-            "{}",
-            python.path.display()
-        );
+        assert!(cell.stdout.ends_with(&format!("total {}\n", 299 * 300 / 2)), "{}", python.path.display());
     }
 }
 

@@ -45,11 +45,7 @@ fn nothing_that_user_code_does_to_descriptors_touches_the_channel() {
             s.finish(&id).ok();
             assert_eq!(s.status()["cells_run"], 2, "{spoil}");
             s.begin("exit(x)");
-            assert_eq!(
-                s.ended().ending.reason,
-                Reason::Exit(5),
-                "{spoil} over {transport:?}"
-            );
+            assert_eq!(s.ended().ending.reason, Reason::Exit(5), "{spoil} over {transport:?}");
         }
     }
 }
@@ -65,40 +61,19 @@ fn cells_piped_into_stdio_all_run() {
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     for n in 0..50 {
-        writeln!(
-            stdin,
-            r#"{{"type": "input_batch", "input": "print({n})", "id": "{n}"}}"#
-        )
-        .unwrap();
+        writeln!(stdin, r#"{{"type": "input_batch", "input": "print({n})", "id": "{n}"}}"#).unwrap();
     }
     drop(stdin);
     let output = child.wait_with_output().unwrap();
-    let events: Vec<_> = output
-        .stdout
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty())
-        .map(Event::parse)
-        .collect();
-    assert!(
-        matches!(&events[0], Event::WorkerReady(_)),
-        "{:?}",
-        events[0]
-    );
+    let events: Vec<_> =
+        output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(Event::parse).collect();
+    assert!(matches!(&events[0], Event::WorkerReady(_)), "{:?}", events[0]);
     let text: String = events
         .iter()
-        .filter_map(|event| {
-            if let Event::OutputText(text) = event {
-                text.text.clone()
-            } else {
-                None
-            }
-        })
+        .filter_map(|event| if let Event::OutputText(text) = event { text.text.clone() } else { None })
         .collect();
     assert_eq!(text, (0..50).map(|n| format!("{n}\n")).collect::<String>());
-    assert!(
-        matches!(events.last(), Some(Event::SessionEnd(end)) if end.reason == EndReason::Shutdown),
-        "{events:?}"
-    );
+    assert!(matches!(events.last(), Some(Event::SessionEnd(end)) if end.reason == EndReason::Shutdown), "{events:?}");
     assert_eq!(output.status.code(), Some(0));
 }
 
@@ -114,20 +89,12 @@ fn every_line_of_the_channel_is_one_object() {
         .spawn()
         .unwrap();
     let code = r#"import threading, os, sys\nts = [threading.Thread(target=lambda: [print('x' * 999, file=f) for f in (sys.stdout, sys.stderr) for _ in range(200)]) for _ in range(4)]\nfor t in ts: t.start()\nfor i in range(300): os.write(1, b'raw\\xff')\nfor t in ts: t.join()"#;
-    writeln!(
-        child.stdin.take().unwrap(),
-        "{{\"type\": \"input_batch\", \"input\": \"{code}\"}}"
-    )
-    .unwrap();
+    writeln!(child.stdin.take().unwrap(), "{{\"type\": \"input_batch\", \"input\": \"{code}\"}}").unwrap();
     let output = child.wait_with_output().unwrap();
     std::fs::write(&file, &output.stdout).unwrap();
     assert_eq!(output.stdout.last(), Some(&b'\n'));
     let mut bytes = 0;
-    for line in output
-        .stdout
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty())
-    {
+    for line in output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         match Event::parse(line) {
             Event::OutputText(text) => bytes += text.bytes().len(),
             Event::Unknown(value) => panic!("{value}"),
@@ -141,22 +108,11 @@ fn every_line_of_the_channel_is_one_object() {
 #[test]
 fn the_hang_up_of_the_event_side_ends_the_session() {
     // The worker keeps a request side that nobody closes; only its events can tell that the supervisor is gone.
-    for code in [
-        "while True: pass",
-        "while True: print('x')",
-        "import time; time.sleep(1000)",
-        "input()",
-    ] {
+    for code in ["while True: pass", "while True: print('x')", "import time; time.sleep(1000)", "input()"] {
         let (requests, mut to_worker) = std::io::pipe().unwrap();
         let mut command = Command::new(WORKER);
-        command
-            .args(["--lang", "python", "--ipc", "stdio", "--python"])
-            .arg(&pythons::default().path);
-        let mut child = command
-            .stdin(Stdio::from(requests))
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        command.args(["--lang", "python", "--ipc", "stdio", "--python"]).arg(&pythons::default().path);
+        let mut child = command.stdin(Stdio::from(requests)).stdout(Stdio::piped()).spawn().unwrap();
         drop(command);
         let line = serde_json::json!({"type": "input_batch", "input": format!("print('go', flush=True)\n{code}")});
         writeln!(to_worker, "{line}").unwrap();
@@ -194,14 +150,7 @@ fn a_supervisor_that_reads_nothing_for_a_while_loses_nothing() {
         let status = s.ask("status", serde_json::json!({}));
         s.answer_of(&status).unwrap();
         let cell = s.finish(&id).ok();
-        assert!(
-            cell.stdout
-                .lines()
-                .skip(1)
-                .enumerate()
-                .all(|(n, line)| line == n.to_string()),
-            "{transport:?}"
-        );
+        assert!(cell.stdout.lines().skip(1).enumerate().all(|(n, line)| line == n.to_string()), "{transport:?}");
     }
 }
 
@@ -266,21 +215,9 @@ fn a_large_cell_is_taken_while_nobody_reads() {
 
 #[test]
 fn the_console_is_not_taken_for_a_channel() {
-    let output = Command::new(WORKER)
-        .args(["--lang", "python"])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let output = Command::new(WORKER).args(["--lang", "python"]).stdin(Stdio::null()).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    let output = Command::new(WORKER)
-        .env("LISTEN_PID", "1")
-        .env("LISTEN_FDS", "1")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert_eq!(
-        output.status.code(),
-        Some(2),
-        "a LISTEN_PID of another process is not for us"
-    );
+    let output =
+        Command::new(WORKER).env("LISTEN_PID", "1").env("LISTEN_FDS", "1").stdin(Stdio::null()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "a LISTEN_PID of another process is not for us");
 }
