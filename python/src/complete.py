@@ -8,6 +8,8 @@ import time
 _MOST_MATCHES = 1000
 _MOST_ENTRIES = 10_000
 _SECONDS = 0.5
+# jedi reads all of the source, slowly.
+_MOST_FOR_JEDI = 20_000
 
 
 def complete(code, cursor):
@@ -15,6 +17,7 @@ def complete(code, cursor):
     scopes = namespaces()
     before = Before(code, cursor)
     tokens = before.tokens
+    scopes.insert(-1, imported(tokens))
     if before.is_comment:
         return [], cursor, cursor
     if before.string_at is not None:
@@ -202,6 +205,8 @@ def _modules_in(folder, end):
 
 def _jedi_matches(code, cursor, scopes):
     """What jedi finds by reading the source, where the user's environment has it: the objects do not tell."""
+    if len(code) > _MOST_FOR_JEDI:
+        return []
     limit = sys.getrecursionlimit()
     try:
         import jedi

@@ -56,6 +56,7 @@ def inspect(code, cursor):
         return None
     tokens = before.tokens
     scopes = namespaces()
+    scopes.insert(-1, imported(tokens))
     value = MISSING
     if tokens and tokens[-1].kind == "name" and tokens[-1].end == end:
         value = value_of(expression(tokens), scopes)

@@ -53,7 +53,8 @@ pub(crate) static PATCHES: Part = Part::new("<worker patches>", include_str!("pa
 /// `is_complete`.
 pub(crate) static REQUESTS: Part = Part::new("<worker requests>", include_str!("requests.py"), &[]);
 /// `inspect` and `variables`.
-pub(crate) static INTROSPECT: Part = Part::new("<worker introspect>", include_str!("introspect.py"), &[&OBJECTS, &SOURCE]);
+pub(crate) static INTROSPECT: Part =
+    Part::new("<worker introspect>", include_str!("introspect.py"), &[&OBJECTS, &SOURCE]);
 /// The matplotlib backend.
 pub(crate) static FIGURES: Part = Part::new("<worker figures>", include_str!("figures.py"), &[&HOLDERS]);
 /// Who holds a figure.

@@ -1,9 +1,10 @@
 """Reading unfinished source: what stands before the cursor, and what object an expression names, without running it."""
 
 import re
+import sys
 
 # More than this before the cursor is not looked at.
-_MOST_SOURCE = 200_000
+_MOST_SOURCE = 50_000
 _TOKEN = re.compile(
     r"""
     (?P<comment>\#[^\n]*)
@@ -100,7 +101,7 @@ def statement(tokens):
             follows = tokens[at + 1].text if at + 1 < len(tokens) else ""
             if depth == 0 or follows in ("import", "from", "def", "class", "return", "with", "while"):
                 start, depth = at + 1, 0
-    return tokens[start:]
+    return [token for token in tokens[start:] if token.kind != "line"]
 
 
 def enclosing_call(tokens):
@@ -191,7 +192,8 @@ def value_of(tokens, scopes):
         value = [] if first.text == "[" else {}
     elif first.text == "(":
         at = _closing(tokens, 0)
-        value = value_of(tokens[1 : at - 1], scopes) if expression(tokens[1 : at - 1]) == tokens[1 : at - 1] else MISSING
+        inner = tokens[1 : at - 1]
+        value = value_of(inner, scopes) if len(inner) < 200 and expression(inner) == inner else MISSING
     else:
         return MISSING
     while value is not MISSING and at < len(tokens):
@@ -225,6 +227,26 @@ def look_up(name, scopes):
         if type(scope) is dict and name in scope:
             return scope[name]
     return MISSING
+
+
+def imported(tokens):
+    """The modules that the source imports and that are loaded already, by the names that it gives them."""
+    found = {}
+    for at, token in enumerate(tokens):
+        if token.text != "import" or token.kind != "name" or (at and tokens[at - 1].kind != "line" and tokens[at - 1].text != ";"):
+            continue
+        end = at + 1
+        while end < len(tokens) and (tokens[end].kind == "name" or tokens[end].text == "."):
+            end += 1
+        words = [token.text for token in tokens[at + 1 : end]]
+        name = words[0] if words else ""
+        if "as" in words[:-1]:
+            module, name = "".join(words[: words.index("as")]), words[-1]
+        else:
+            module = name
+        if module in sys.modules:
+            found[name] = sys.modules[module]
+    return found
 
 
 def _item(value, key):
