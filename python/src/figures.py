@@ -13,17 +13,15 @@ from matplotlib.backend_bases import FigureManagerBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 _bridge = None
-_is_held = None
-_is_in_main = None
 _serials = itertools.count(1)
 # When the last collection ended, and what it cost.
 _collected = (0.0, 0.0)
 
 
-def backend(bridge, is_held, is_in_main):
+def backend(bridge):
     """What the backend's module holds."""
-    global _bridge, _is_held, _is_in_main
-    _bridge, _is_held, _is_in_main = bridge, is_held, is_in_main
+    global _bridge
+    _bridge = bridge
     for kind in (FigureManager, FigureCanvas):
         kind.__module__ = "_worker_figures"
     return {"FigureCanvas": FigureCanvas, "FigureManager": FigureManager, "show": FigureManager.pyplot_show}
@@ -169,11 +167,11 @@ def _close_unheld(numbers):
             continue
         if manager._has_failed:
             # The error's own frames have it, so only a name tells.
-            is_held = _is_in_main(manager)
+            is_wanted = is_in_main(manager)
         else:
             manager = None
-            is_held = _is_held(number)
-        if not is_held:
+            is_wanted = is_held(number)
+        if not is_wanted:
             manager = Gcf.figs[number]
             Gcf.destroy(manager)
             # The pixels go at once; the rest is a cycle, for the collector.

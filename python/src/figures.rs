@@ -40,8 +40,7 @@ impl Loader {
 
     fn exec_module(&self, module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
-        let [is_held, is_in_main] = ["is_held", "is_in_main"].map(|name| library::HOLDERS.get(py, name));
-        let parts = library::FIGURES.get(py, "backend")?.call1((Bound::new(py, Pictures)?, is_held?, is_in_main?))?;
+        let parts = library::FIGURES.get(py, "backend")?.call1((Bound::new(py, Pictures)?,))?;
         module.dict().update(parts.cast::<PyDict>()?.as_mapping())?;
         IS_LOADED.store(true, Relaxed);
         Ok(())

@@ -1,4 +1,4 @@
-"""What a supervisor may ask of an idle interpreter."""
+"""Whether a piece of source is a whole cell."""
 
 
 def is_complete(code):

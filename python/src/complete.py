@@ -1,0 +1,230 @@
+"""Completions: attributes, keys, paths, keyword arguments, modules and names, told without running any code."""
+
+import itertools
+import os
+import sys
+import time
+
+_MOST_MATCHES = 1000
+_MOST_ENTRIES = 10_000
+_SECONDS = 0.5
+# jedi reads all of the source, slowly.
+_MOST_FOR_JEDI = 20_000
+
+
+def complete(code, cursor):
+    """What the text before the cursor could become: (matches, start, end), a match being (text, kind)."""
+    scopes = namespaces()
+    before = Before(code, cursor)
+    tokens = before.tokens
+    scopes.insert(-1, imported(tokens))
+    if before.is_comment:
+        return [], cursor, cursor
+    if before.string_at is not None:
+        return _in_string(code, cursor, before, scopes)
+    start, part = cursor, ""
+    if tokens and tokens[-1].kind == "name" and tokens[-1].end == cursor:
+        start, part = tokens[-1].start, tokens[-1].text
+        tokens = tokens[:-1]
+    elif tokens and tokens[-1].kind == "number" and tokens[-1].end == cursor:
+        return [], cursor, cursor
+    matches = _import_matches(tokens, part, scopes)
+    if matches is None:
+        if tokens and tokens[-1].text == ".":
+            matches = _attribute_matches(code, cursor, expression(tokens[:-1]), part, scopes)
+        else:
+            matches = _argument_matches(tokens, part, scopes) + _name_matches(before.tokens, part, scopes)
+            if tokens and tokens[-1].text == "[":
+                keys = _keys(value_of(expression(tokens[:-1]), scopes))
+                matches = [(repr(key), "key") for key in keys if repr(key).startswith(part)] + matches
+    return _ordered(matches, part), start, cursor
+
+
+def _ordered(matches, part):
+    """Each text once, hidden names last, and only where they are asked for."""
+    found = {}
+    for text, kind in matches:
+        if part or not text.startswith("_"):
+            found.setdefault(shortened(text, 1000), kind)
+    order = {"key": 0, "param": 1}
+    ordered = sorted(found.items(), key=lambda item: (order.get(item[1], 2), item[0].startswith("_"), item[0]))
+    return ordered[:_MOST_MATCHES]
+
+
+def _attribute_matches(code, cursor, tokens, part, scopes):
+    value = value_of(tokens, scopes)
+    if value is MISSING:
+        return _jedi_matches(code, cursor, scopes)
+    own = {} if is_type(value) else instance_dict(value)
+    return [
+        (name, kind_of(own.get(name, held)) if held is not MISSING else "instance")
+        for name, held in attribute_names(value).items()
+        if name.startswith(part)
+    ]
+
+
+def _name_matches(tokens, part, scopes):
+    found = [(word, "keyword") for word in _KEYWORDS | {"match", "case"} if word.startswith(part)]
+    for scope in scopes:
+        for name, value in itertools.islice(list(scope.items()), _MOST_ENTRIES):
+            if type(name) is str and name.startswith(part) and name.isidentifier():
+                found.append((name, kind_of(value)))
+    # What the cell itself names may not have run yet.
+    found += [(token.text, "statement") for token in tokens[:-1] if token.kind == "name" and token.text.startswith(part)]
+    return found
+
+
+def _argument_matches(tokens, part, scopes):
+    tokens = statement(tokens)
+    at = enclosing_call(tokens)
+    if at is None or tokens[-1].text not in ("(", ","):
+        return []
+    value = value_of(expression(tokens[:at]), scopes)
+    if value is MISSING:
+        return []
+    listed = parameters(value)
+    if listed is None:
+        # What is written in C tells them only as text.
+        pieces = (signature(value) or "()")[1:-1].split(", ")
+        listed = [("", piece) if piece in ("/", "*") else (piece.partition("=")[0], "") for piece in pieces]
+    names = []
+    for name, mark, *_ in listed:
+        if mark == "/":
+            # What stands before it cannot be named.
+            names.clear()
+        elif mark == "" and name.isidentifier():
+            names.append(name)
+    return [(f"{name}=", "param") for name in names if name.startswith(part)]
+
+
+def _in_string(code, cursor, before, scopes):
+    text = code[before.string_at : cursor]
+    if before.tokens and before.tokens[-1].text == "[" and before.prefix in ("", "r"):
+        keys = [key for key in _keys(value_of(expression(before.tokens[:-1]), scopes)) if type(key) is str]
+        matches = [(key, "key") for key in keys if key.startswith(text) and repr(key)[1:-1] == key]
+        if matches:
+            return sorted(matches)[:_MOST_MATCHES], before.string_at, cursor
+    if "b" in before.prefix or "\n" in text or len(text) > 4000:
+        return [], cursor, cursor
+    return _paths(text, cursor)
+
+
+def _keys(value):
+    """The plain keys of a dictionary, or the names of a table's columns."""
+    if value is MISSING:
+        return []
+    if issubclass(type(value), dict):
+        found = itertools.islice(dict.keys(value), _MOST_ENTRIES)
+    elif is_from(type(value), "pandas", "DataFrame"):
+        found = itertools.islice(value.columns, _MOST_ENTRIES)
+    else:
+        return []
+    return [key for key in found if type(key) in (str, int, bool, float, bytes) and (type(key) is not str or len(key) < 1000)]
+
+
+def _paths(text, cursor):
+    folder, name = os.path.split(text)
+    entries = []
+    end = time.monotonic() + _SECONDS
+    try:
+        with os.scandir(os.path.expanduser(folder) or ".") as found:
+            for entry in itertools.islice(found, _MOST_ENTRIES):
+                if entry.name.startswith(name) and (name or not entry.name.startswith(".")):
+                    entries.append((entry.name + "/" if entry.is_dir() else entry.name, "path"))
+                if time.monotonic() > end:
+                    break
+    except (OSError, ValueError):
+        pass
+    return _ordered([entry for entry in entries if entry[0].isprintable()], name or "."), cursor - len(name), cursor
+
+
+def _import_matches(tokens, part, scopes):
+    """Completions in an import statement; None if we are in none."""
+    line = statement(tokens)
+    words = [token.text for token in line]
+    if words[:1] == ["from"] and "import" not in words:
+        return _module_matches(words[1:], part) if _is_dotted(line[1:]) else []
+    if words[:1] == ["from"]:
+        at = words.index("import")
+        if words[-1] not in ("import", ",", "("):
+            return []
+        package = "".join(words[1:at])
+        loaded = sys.modules.get(package)
+        names = attribute_names(loaded) if loaded is not None else {}
+        found = [(name, kind_of(value)) for name, value in names.items() if name.startswith(part)]
+        return found + _module_matches([*words[1:at], "."], part)
+    if words[:1] == ["import"]:
+        last = len(words) - words[::-1].index(",") if "," in words else 1
+        return _module_matches(words[last:], part) if _is_dotted(line[last:]) else []
+    return None
+
+
+def _is_dotted(tokens):
+    """Whether these are names and dots in turn, and a name is wanted next."""
+    return not tokens or tokens[-1].text == "."
+
+
+def _module_matches(words, part):
+    package = "".join(words).rstrip(".")
+    if not package:
+        names = {*sys.builtin_module_names, *sys.stdlib_module_names}
+        folders = [folder for folder in list(sys.path) if type(folder) is str]
+    else:
+        names, folders = set(), _folders_of(package)
+    end = time.monotonic() + _SECONDS
+    for folder in folders:
+        names.update(_modules_in(folder or ".", end))
+    return [(name, "module") for name in names if name.startswith(part)]
+
+
+def _folders_of(package):
+    loaded = sys.modules.get(package)
+    if loaded is not None:
+        path = instance_dict(loaded).get("__path__")
+        return [folder for folder in path if type(folder) is str] if type(path) is list else []
+    return [
+        os.path.join(folder, *package.split("."))
+        for folder in list(sys.path)
+        if type(folder) is str and os.path.isdir(os.path.join(folder, *package.split(".")))
+    ]
+
+
+def _modules_in(folder, end):
+    try:
+        with os.scandir(folder) as found:
+            for entry in itertools.islice(found, _MOST_ENTRIES):
+                name, dot, suffix = entry.name.partition(".")
+                is_module = dot and (suffix == "py" or suffix.endswith(("so", "pyd")))
+                if name.isidentifier() and not name.startswith("__") and (is_module or (not dot and entry.is_dir())):
+                    yield name
+                if time.monotonic() > end:
+                    return
+    except (OSError, ValueError):
+        return
+
+
+def _jedi_matches(code, cursor, scopes):
+    """What jedi finds by reading the source, where the user's environment has it: the objects do not tell."""
+    if len(code) > _MOST_FOR_JEDI:
+        return []
+    limit = sys.getrecursionlimit()
+    try:
+        import jedi
+    except Exception:
+        return []
+    finally:
+        # jedi sets one of its own when it is imported.
+        sys.setrecursionlimit(limit)
+    line = code.count("\n", 0, cursor) + 1
+    column = cursor - (code.rfind("\n", 0, cursor) + 1)
+    settings = jedi.settings
+    was_allowed = getattr(settings, "allow_unsafe_interpreter_executions", None)
+    settings.allow_unsafe_interpreter_executions = False
+    try:
+        found = jedi.Interpreter(code, scopes[-2::-1]).complete(line, column)
+        return [(match.name, match.type) for match in found[:_MOST_MATCHES]]
+    except Exception:
+        return []
+    finally:
+        if was_allowed is not None:
+            settings.allow_unsafe_interpreter_executions = was_allowed
