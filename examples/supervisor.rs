@@ -1,10 +1,7 @@
 //! A complete supervisor in Rust: a cell, its output, an answer to its question, an interrupt, the end.
 //!
 //! Run it as `cargo run --example supervisor [python|r]`.
-#![allow(
-    clippy::print_stdout,
-    reason = "what a session says is for the person who runs this"
-)]
+#![allow(clippy::print_stdout, reason = "what a session says is for the person who runs this")]
 
 use std::time::Duration;
 use worker::client::{Batch, Event, Launch};
@@ -12,14 +9,8 @@ use worker::client::{Batch, Event, Launch};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let lang = std::env::args().nth(1).unwrap_or("python".into());
     let [greet, spin] = match lang.as_str() {
-        "r" => [
-            "name <- readline('who? ')\ncat('hello', name, '\\n')",
-            "cat('spinning\\n')\nrepeat {}",
-        ],
-        _ => [
-            "name = input('who? ')\nprint('hello', name)",
-            "print('spinning')\nwhile True: pass",
-        ],
+        "r" => ["name <- readline('who? ')\ncat('hello', name, '\\n')", "cat('spinning\\n')\nrepeat {}"],
+        _ => ["name = input('who? ')\nprint('hello', name)", "print('spinning')\nwhile True: pass"],
     };
     let (mut worker, _hello, _ready) = Launch::new(&lang).start(Duration::from_secs(10))?;
     worker.send(&Batch::cell(greet).id("greet"))?;
@@ -47,9 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             _ => {}
         }
     }
-    let ending = worker
-        .shutdown(Duration::from_secs(2))
-        .ok_or("it would not end")?;
+    let ending = worker.shutdown(Duration::from_secs(2)).ok_or("it would not end")?;
     println!("ended: {ending}");
     Ok(())
 }
