@@ -1,18 +1,54 @@
 //! Golden lines: what `src/protocol.rs` reads and writes, byte for byte.
 //!
-//! A line that changes here changes for every client outside this repository: `docs/protocol.md` moves with it.
+//! A line that changes here changes for every client outside this repository: `docs/protocol.md` moves with it, and is
+//! checked here to show every message, every field and every error code.
 
 use serde_json::{Value, json};
 use worker::protocol::*;
 
+const DOCUMENT: &str = include_str!("../docs/protocol.md");
+
+/// The examples of the document: the lines of its `json` blocks.
+fn examples() -> Vec<Value> {
+    let mut inside = false;
+    let mut found = Vec::new();
+    for line in DOCUMENT.lines() {
+        match line {
+            "```json" => inside = true,
+            "```" => inside = false,
+            line if inside => found.push(serde_json::from_str(line).expect(line)),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The document shows the message that a golden line holds.
+#[track_caller]
+fn is_documented(golden: &str, with_fields: bool) {
+    let message: Value = serde_json::from_str(golden).unwrap();
+    let kind = |message: &Value| message.get("type").cloned();
+    let shown: Vec<Value> = examples().into_iter().filter(|example| kind(example) == kind(&message)).collect();
+    assert!(!shown.is_empty(), "docs/protocol.md shows no {golden}");
+    for field in message.as_object().unwrap().keys().filter(|_| with_fields) {
+        assert!(
+            shown.iter().any(|example| example.get(field).is_some()),
+            "docs/protocol.md shows no {field:?} of {golden}"
+        );
+    }
+}
+
 #[track_caller]
 fn says(message: &impl serde::Serialize, golden: &str) {
+    is_documented(golden, true);
     let written = line(message);
     assert_eq!(std::str::from_utf8(&written).unwrap(), format!("{golden}\n"));
 }
 
 #[track_caller]
 fn reads(golden: &str, wanted: Incoming) {
+    // What the worker reads may hold fields that nobody knows.
+    is_documented(golden, false);
     assert_eq!(Incoming::parse(golden.as_bytes()), Ok(wanted), "{golden}");
 }
 
@@ -29,6 +65,22 @@ fn name_and_limits() {
         [Code::Parse, Code::Invalid, Code::UnknownMethod, Code::BadParams, Code::Internal, Code::Busy, Code::Ending];
     assert_eq!(codes.map(|code| code as i32), [-32700, -32600, -32601, -32602, -32001, -32002, -32003]);
     assert_eq!([Code::LineTooLong as i32, Code::QueueFull as i32], [-32004, -32005]);
+}
+
+#[test]
+fn the_document_names_every_code_and_its_examples_are_messages() {
+    for code in [-32700, -32600, -32601, -32602, -32001, -32002, -32003, -32004, -32005] {
+        assert!(DOCUMENT.contains(&format!("\n| {code} | ")), "docs/protocol.md does not explain {code}");
+    }
+    for example in examples() {
+        let is_request = match example.get("type").and_then(Value::as_str) {
+            Some(kind) => ["input_batch", "interrupt", "shutdown"].contains(&kind),
+            None => example.get("method").is_some(),
+        };
+        if is_request {
+            Incoming::parse(example.to_string().as_bytes()).expect("an example that the worker would take");
+        }
+    }
 }
 
 #[test]

@@ -33,6 +33,7 @@ mod r_life;
 mod r_plots;
 mod r_reads;
 mod readers;
+mod readme;
 mod refusals;
 mod requests;
 mod requests_python;
