@@ -23,6 +23,7 @@ mod future_cells;
 mod interrupts;
 mod isolation;
 mod malformed;
+mod mcp_repl;
 mod merging;
 mod output;
 mod prompt;
