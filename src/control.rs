@@ -3,7 +3,6 @@
 //! It waits in one `poll` and for nothing else, so it answers and interrupts while the interpreter is stuck in native code
 //! and while the supervisor does not read.
 
-use crate::config::Dialect;
 use crate::framing::{Line, Lines};
 use crate::interrupt;
 use crate::protocol::{Code, EndReason, Incoming, InputBatch, MAX_LINE, Refusal, Rpc, SessionEnd};
@@ -100,13 +99,11 @@ impl Control {
             )),
             Line::Whole(line) => Incoming::parse(line),
         };
-        if self.shared.config.dialect == Dialect::McpRepl {
-            match &incoming {
-                Err(refusal) => self.protocol_error(&refusal.message),
-                Ok(Incoming::Request(_)) => self.protocol_error("requests are not part of this dialect"),
-                Ok(_) => {}
-            }
-        }
+        let incoming = match incoming {
+            Err(refusal) if self.shared.speaker.is_mcp_repl() => self.protocol_error(&refusal.message),
+            Ok(incoming) => Ok(self.shared.speaker.understand(incoming).unwrap_or_else(|why| self.protocol_error(why))),
+            refused => refused,
+        };
         match incoming {
             Ok(Incoming::Input(batch)) => self.take_batch(batch),
             Ok(Incoming::Interrupt { id }) => {
@@ -118,10 +115,14 @@ impl Control {
         }
     }
 
-    fn take_batch(&self, batch: InputBatch) {
+    fn take_batch(&self, mut batch: InputBatch) {
         let mut state = self.shared.state.lock();
         interrupt::take_batch(matches!(state.phase, Phase::Idle));
+        self.shared.speaker.direct(&mut batch, !state.waits.is_empty());
         let routed = state.route(batch);
+        if routed.is_ok() {
+            self.shared.speaker.note_batch();
+        }
         match routed {
             Ok(Routed::Queued | Routed::ToMain) => {
                 // Not under the lock: the main thread would wake into it.
@@ -135,6 +136,10 @@ impl Control {
             Ok(Routed::ToThread | Routed::Ahead) => self.shared.wake_waiters(&state),
             Err(refusal) => {
                 drop(state);
+                if self.shared.speaker.is_mcp_repl() && refusal.code != Code::Ending {
+                    // There are no words for a refusal, and a batch without an answer would be waited for in vain.
+                    self.protocol_error(&refusal.message);
+                }
                 self.shared.answer(&Value::Null, &Err(refusal));
             }
         }
@@ -142,7 +147,7 @@ impl Control {
 
     fn shut_down(&self, grace_ms: Option<u64>, message: Option<String>) {
         let mut state = self.shared.state.lock();
-        state.shut_down(grace_ms, message, Instant::now());
+        state.shut_down(grace_ms.or(self.shared.speaker.default_grace_ms()), message, Instant::now());
         self.shared.wake_waiters(&state);
     }
 
@@ -187,7 +192,7 @@ impl Control {
         self.shared.force_end(end, status)
     }
 
-    fn protocol_error(&self, message: &str) {
+    fn protocol_error(&self, message: &str) -> ! {
         self.shared.force_end(SessionEnd::new(EndReason::ProtocolError).with_message(message), 1)
     }
 

@@ -221,8 +221,11 @@ fn speak(emitter: &Emitter, can_wait: bool) {
             line.push_escaped(text.trim_end());
         }
     }
-    line.push(b"\",\"signal\":\"");
-    line.push(name.as_bytes());
+    // The second dialect, which captures nothing, has no such field.
+    if emitter.capture.is_some() {
+        line.push(b"\",\"signal\":\"");
+        line.push(name.as_bytes());
+    }
     line.push(b"\"}\n");
     let len = line.len;
     put(fd, &output[..len]);

@@ -183,9 +183,14 @@ impl Emitter {
             let mut taken = 0;
             while taken < bytes.len() && emitter.has_room(out) {
                 let piece = &bytes[taken..bytes.len().min(taken + MAX_TEXT)];
-                let mut decoder = std::mem::take(&mut out.own[index(stream)]);
-                decoder.feed(piece, |run| emitter.append_run(out, kind, run));
-                out.own[index(stream)] = decoder;
+                if emitter.encode == TextEncoding::Base64 {
+                    emitter.append_base64(out, kind, piece, taken > 0);
+                } else {
+                    let mut decoder = std::mem::take(&mut out.own[index(stream)]);
+                    let mut is_rest = taken > 0;
+                    decoder.feed(piece, |run| emitter.append_run(out, kind, run, std::mem::replace(&mut is_rest, true)));
+                    out.own[index(stream)] = decoder;
+                }
                 taken += piece.len();
             }
             taken
@@ -286,6 +291,10 @@ impl Emitter {
 
     /// Reads what the raw pipes hold at this moment and appends it. Waits for room where there is none.
     pub(crate) fn settle(&self, mask: Option<&libc::sigset_t>) -> Result<(), Interrupted> {
+        if self.capture.is_none() {
+            // The supervisor reads the raw descriptors itself: what C code printed is there before the cell's end is said.
+            sys::flush_c_stdout();
+        }
         loop {
             let raw = self.look();
             let mut out = self.out.lock();
@@ -349,7 +358,7 @@ impl Emitter {
                 if let (Stream::Stderr, Some(said)) = (stream, &mut out.startup_stderr) {
                     said.extend_from_slice(&piece[..piece.len().min(MOST_STARTUP_STDERR.saturating_sub(said.len()))]);
                 }
-                decoder.feed(piece, |run| self.append_run(out, kind, run));
+                decoder.feed(piece, |run| self.append_run(out, kind, run, false));
             });
             out.raw[index(stream)] = decoder;
             out.scratch = scratch;
@@ -363,17 +372,18 @@ impl Emitter {
         out.buf.len() - out.head < ROOM || out.is_gone || out.has_ended
     }
 
-    fn append_run(&self, out: &mut Out, kind: Kind, run: Run<'_>) {
+    /// `is_rest`: the run goes on with a write that has begun.
+    fn append_run(&self, out: &mut Out, kind: Kind, run: Run<'_>, is_rest: bool) {
         match run {
             Run::Text(text) => {
                 let mut taken = 0;
                 while taken < text.len() {
-                    taken += self.append_piece(out, kind, &text[taken..], taken > 0);
+                    taken += self.append_piece(out, kind, &text[taken..], is_rest || taken > 0);
                 }
             }
             Run::Bytes(bytes) => {
-                for piece in bytes.chunks(MAX_TEXT) {
-                    self.append_base64(out, kind, piece);
+                for (number, piece) in bytes.chunks(MAX_TEXT).enumerate() {
+                    self.append_base64(out, kind, piece, is_rest || number > 0);
                 }
             }
         }
@@ -384,7 +394,7 @@ impl Emitter {
         let size = if text.len() <= MAX_TEXT { text.len() } else { text.floor_char_boundary(MAX_TEXT) };
         let piece = &text[..size];
         if self.encode == TextEncoding::Base64 {
-            self.append_base64(out, kind, piece.as_bytes());
+            self.append_base64(out, kind, piece.as_bytes(), is_rest);
             return size;
         }
         let fits = matches!(&out.open, Some(open) if open.kind == kind && open.text_len + size <= MAX_TEXT);
@@ -432,10 +442,10 @@ impl Emitter {
         out.accepted += (out.buf.len() - start) as u64;
     }
 
-    fn append_base64(&self, out: &mut Out, kind: Kind, bytes: &[u8]) {
+    fn append_base64(&self, out: &mut Out, kind: Kind, bytes: &[u8], is_rest: bool) {
         use base64::Engine as _;
         self.close(out);
-        self.start_text(out, kind, false);
+        self.start_text(out, kind, is_rest);
         let start = out.buf.len();
         out.buf.extend_from_slice(b",\"data_b64\":\"");
         let text = base64::engine::general_purpose::STANDARD.encode(bytes);
@@ -449,7 +459,7 @@ impl Emitter {
     fn release_own_tail(&self, out: &mut Out, kind: Kind) {
         if out.own[index(kind.stream)].is_holding() {
             let mut decoder = std::mem::take(&mut out.own[index(kind.stream)]);
-            decoder.finish(|run| self.append_run(out, kind, run));
+            decoder.finish(|run| self.append_run(out, kind, run, false));
         }
     }
 
@@ -458,7 +468,7 @@ impl Emitter {
             self.release_own_tail(out, Kind { stream, role: None, from_fd: false });
             if out.raw[index(stream)].is_holding() {
                 let mut decoder = std::mem::take(&mut out.raw[index(stream)]);
-                decoder.finish(|run| self.append_run(out, Kind { stream, role: None, from_fd: true }, run));
+                decoder.finish(|run| self.append_run(out, Kind { stream, role: None, from_fd: true }, run, false));
             }
         }
     }

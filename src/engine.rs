@@ -8,6 +8,7 @@ use crate::child;
 use crate::config::{Config, Dialect};
 use crate::control;
 use crate::crash;
+use crate::dialect::Speaker;
 use crate::emitter::{Emitter, Interrupted, Sink, TextEncoding};
 use crate::interrupt;
 use crate::output;
@@ -95,7 +96,8 @@ impl Engine {
         let sink = Sink::new(events)?;
         let is_ours = config.dialect == Dialect::Worker;
         let capture = if is_ours { Some(Capture::install()?) } else { None };
-        let stdin_identity = if is_ours { Some(capture::install_empty_stdin()?) } else { None };
+        // The second dialect leaves fd 0 as it is; what a program puts in its place later is the program's own.
+        let stdin_identity = if is_ours { Some(capture::install_empty_stdin()?) } else { sys::identity(0).ok() };
         let encoding = if is_ours { TextEncoding::Text } else { TextEncoding::Base64 };
         let emitter = Arc::new(Emitter::new(sink, capture, encoding)?);
         let shared = Arc::new(Shared {
@@ -105,6 +107,7 @@ impl Engine {
             main_wake: Wake::new()?,
             control_wake: Wake::new()?,
             started_at,
+            speaker: Speaker::new(config.dialect),
             config,
             capabilities,
             stdin_identity,
@@ -209,7 +212,7 @@ impl Engine {
         let mut state = self.0.state.lock();
         if let Some(mut running) = state.finish_cell(Instant::now()) {
             let discarded = std::mem::take(&mut running.discarded);
-            self.0.say_cell_end(&running, Ready { outcome: Some(outcome), error, ..Ready::default() });
+            self.0.say_cell_end(&mut state, &running, Ready { outcome: Some(outcome), error, ..Ready::default() });
             self.0.say_discarded(discarded);
         }
         drop(state);
@@ -276,7 +279,7 @@ impl Engine {
         loop {
             let taken = self.offer(stream, role, &text[done..], done > 0);
             if taken >= text.len() - done {
-                return Ok(());
+                return if self.flushes_writes() { self.flush() } else { Ok(()) };
             }
             done += taken;
             self.wait_for_room()?;
@@ -293,11 +296,17 @@ impl Engine {
         loop {
             let taken = self.offer_bytes(stream, role, &bytes[done..]);
             if taken >= bytes.len() - done {
-                return Ok(());
+                return if self.flushes_writes() { self.flush() } else { Ok(()) };
             }
             done += taken;
             self.wait_for_room()?;
         }
+    }
+
+    /// Whether text must be in the channel before the call that writes it returns, as the second dialect has it: whoever uses
+    /// [`Engine::offer`] then flushes after it.
+    pub fn flushes_writes(&self) -> bool {
+        self.0.speaker.is_mcp_repl()
     }
 
     /// Tries to put everything into the channel without waiting; true when nothing is left.

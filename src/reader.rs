@@ -2,7 +2,7 @@
 
 use crate::interrupt;
 use crate::protocol::Event;
-use crate::session::{CellRef, Phase, Request, Wait};
+use crate::session::{CellRef, Phase, Request, State, Wait};
 use crate::shared::Shared;
 use crate::stdin::Want;
 use crate::sys::{self, Waited};
@@ -83,7 +83,7 @@ impl Reader {
         let shared = self.shared.clone();
         let mut state = shared.state.lock();
         let data = state.take_stdin(self.number, self.cell.as_ref(), self.want)?;
-        self.deliver(&data);
+        self.deliver(&mut state, &data);
         Some(data)
     }
 
@@ -109,7 +109,7 @@ impl Reader {
             {
                 let mut state = shared.state.lock();
                 if let Some(data) = state.take_stdin(self.number, self.cell.as_ref(), self.want) {
-                    self.deliver(&data);
+                    self.deliver(&mut state, &data);
                     return Got::Data(data);
                 }
                 if let Some(request) = state.requests.pop_front() {
@@ -158,7 +158,11 @@ impl Reader {
                 }
             }
             if let Some(data) = state.take_stdin(self.number, self.cell.as_ref(), self.want) {
-                self.deliver(&data);
+                self.deliver(&mut state, &data);
+                drop(state);
+                if shared.speaker.is_mcp_repl() {
+                    shared.emitter.flush();
+                }
                 return Got::Data(data);
             }
             if self.announce(&mut state, false) {
@@ -179,12 +183,14 @@ impl Reader {
     }
 
     /// Registers the wait and says it; says it again when something arrived that was not enough. True when it was said.
-    fn announce(&mut self, state: &mut crate::session::State, is_main: bool) -> bool {
+    fn announce(&mut self, state: &mut State, is_main: bool) -> bool {
         if !self.is_waiting {
             self.is_waiting = true;
             state.waits.push(Wait {
                 reader: self.number,
                 cell: self.cell.clone(),
+                prompt: self.prompt.clone(),
+                is_said: false,
                 is_main,
                 stdin: Default::default(),
                 is_news: false,
@@ -195,21 +201,32 @@ impl Reader {
                 return false;
             }
         }
-        self.shared.say(&Event::InputWait {
+        let is_said = self.shared.say(&Event::InputWait {
             prompt: &self.prompt,
             hidden: self.hidden,
             reader: self.number,
             id: self.cell.as_ref().and_then(|cell| cell.id.as_deref()),
         });
+        if let Some(wait) = state.waits.iter_mut().find(|wait| wait.reader == self.number) {
+            wait.is_said = is_said;
+        }
         true
     }
 
-    /// Says what is delivered. The caller holds the state's lock, so that this comes before whatever the data causes.
-    fn deliver(&mut self, data: &[u8]) {
+    /// Ends the wait, so that what is sent from now on is not taken for its answer, and says what is delivered. The caller
+    /// holds the state's lock, so that this comes before whatever the data causes.
+    fn deliver(&mut self, state: &mut State, data: &[u8]) {
         self.is_over = true;
-        if data.is_empty() || matches!(self.want, Want::Peek(_)) {
-            return;
+        if std::mem::take(&mut self.is_waiting) {
+            state.end_wait(self.number);
         }
+        if !data.is_empty() && !matches!(self.want, Want::Peek(_)) {
+            self.say_line(data);
+        }
+        self.shared.answer_batch(state);
+    }
+
+    fn say_line(&self, data: &[u8]) {
         let text = String::from_utf8_lossy(data.strip_suffix(b"\n").unwrap_or(data));
         self.shared.say(&Event::InputLine {
             prompt: &self.prompt,
@@ -234,7 +251,13 @@ impl Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         if self.is_waiting && !crate::child::in_child() {
-            self.shared.state.lock().end_wait(self.number);
+            let mut state = self.shared.state.lock();
+            state.end_wait(self.number);
+            self.shared.answer_batch(&mut state);
+            drop(state);
+            if self.shared.speaker.is_mcp_repl() {
+                self.shared.emitter.flush();
+            }
         }
     }
 }

@@ -75,6 +75,10 @@ pub(crate) enum Phase {
 pub(crate) struct Wait {
     pub reader: u64,
     pub cell: Option<Arc<CellRef>>,
+    /// What the reader asked with.
+    pub prompt: String,
+    /// The supervisor was told of it.
+    pub is_said: bool,
     /// The main thread waits here; a batch that names no target is its answer.
     pub is_main: bool,
     /// What has been sent for this wait.

@@ -4,15 +4,16 @@
 //! holding either, and the control and output threads never take it at all. What is said about a change of state is
 //! appended under the state's lock, so that it is said in the order in which it happened; appending never waits.
 
-use crate::config::{Config, Dialect};
+use crate::config::Config;
+use crate::dialect::Speaker;
 use crate::emitter::Emitter;
 use crate::interrupt;
 use crate::protocol::{
     Capabilities, Code, Event, NAME, Outcome, ProtocolInfo, Ready, Refusal, Response, SessionEnd, VERSION, WORKER, line,
 };
-use crate::session::{CellRef, Interrupt, QueuedCell, Request, Running, State};
+use crate::session::{CellRef, Interrupt, Phase, QueuedCell, Request, Running, State};
 use crate::sys::Wake;
-use crate::{dialect, tree};
+use crate::tree;
 use parking_lot::{Condvar, Mutex};
 use serde_json::Value;
 use std::sync::Arc;
@@ -33,17 +34,17 @@ pub(crate) struct Shared {
     pub control_wake: Wake,
     pub started_at: Instant,
     pub config: Config,
+    pub speaker: Speaker,
     pub capabilities: Capabilities,
     /// What fd 0 is while nobody has put something else there.
     pub stdin_identity: Option<(libc::dev_t, libc::ino_t)>,
 }
 
 impl Shared {
-    /// Says something in the dialect of the session, after everything said so far. Never waits.
-    pub fn say(&self, event: &Event<'_>) {
-        if let Some(line) = dialect::encode(self.config.dialect, event) {
-            self.emitter.append(&line);
-        }
+    /// Says something in the dialect of the session, after everything said so far; false when it has no words for it. Never waits.
+    pub fn say(&self, event: &Event<'_>) -> bool {
+        let line = self.speaker.encode(event);
+        line.inspect(|line| self.emitter.append(line)).is_some()
     }
 
     pub fn say_worker_ready(&self) {
@@ -73,19 +74,50 @@ impl Shared {
     }
 
     /// Says how a cell ended, and from then on output carries no cell's id.
-    pub fn say_cell_end<'a>(&self, running: &'a Running, mut ready: Ready<'a>) {
+    pub fn say_cell_end<'a>(&self, state: &mut State, running: &'a Running, mut ready: Ready<'a>) {
         ready.id = running.cell.id.as_deref();
         // Microseconds are as fine as this is worth saying.
         ready.elapsed_ms = Some(running.started.elapsed().as_micros() as f64 / 1000.0);
         ready.discarded_stdin_bytes = (running.dropped_stdin > 0).then_some(running.dropped_stdin);
         ready.timed_out = running.timed_out;
-        let line = dialect::encode(self.config.dialect, &Event::Ready(ready)).unwrap_or_default();
+        let line = match state.waits.first() {
+            // The next batch is for that wait, so its prompt is the answer.
+            Some(_) if self.speaker.is_mcp_repl() && state.queue.is_empty() && running.discarded.is_empty() => {
+                self.emitter.append_and_set_cell(b"", None);
+                return self.answer_batch(state);
+            }
+            _ => self.speaker.encode(&Event::Ready(ready)).unwrap_or_default(),
+        };
         self.emitter.append_and_set_cell(&line, None);
+    }
+
+    /// In the second dialect: answers a batch that nothing else will answer. A wait that could not be said so far is the
+    /// answer; else the batch is answered once the main thread can take another.
+    pub fn answer_batch(&self, state: &mut State) {
+        if !self.speaker.owes_answer() || state.waits.iter().any(|wait| wait.is_news) {
+            return;
+        }
+        let can_take = match state.phase {
+            Phase::Idle => state.queue.is_empty(),
+            Phase::Running(_) => state.main_waits(),
+            _ => false,
+        };
+        let unsaid = state.waits.iter().position(|wait| !wait.is_said);
+        match state.waits.get_mut(unsaid.unwrap_or(0)) {
+            Some(wait) if can_take || unsaid.is_some() => {
+                wait.is_said = true;
+                self.say(&Event::InputWait { prompt: &wait.prompt, hidden: false, reader: wait.reader, id: None });
+            }
+            None if can_take => {
+                self.say(&Event::Ready(Ready::default()));
+            }
+            _ => {}
+        }
     }
 
     /// Answers a JSON-RPC request, or a line that was refused.
     pub fn answer(&self, id: &Value, answer: &Result<Value, Refusal>) {
-        if self.config.dialect != Dialect::Worker {
+        if self.speaker.is_mcp_repl() {
             return;
         }
         self.emitter.append_answer(&match answer {
@@ -97,6 +129,7 @@ impl Shared {
     /// Interrupts as a message asks. `says_ready`: when idle a bare `ready` answers it.
     pub fn interrupt(&self, id: Option<&str>, says_ready: bool) -> bool {
         let mut state = self.state.lock();
+        self.speaker.note_interrupt();
         let Interrupt { strike, discarded, bare_ready, cancelled, delivered } = state.interrupt(id);
         // The claim is made even when nothing is struck: the signal that belongs to this message must strike nothing either.
         let is_first = interrupt::claim(interrupt::Way::Message);
@@ -137,7 +170,7 @@ impl Shared {
             let _ = std::fs::remove_dir_all(dir);
         }
         self.emitter.settle_for_good();
-        if let Some(line) = dialect::encode(self.config.dialect, &Event::SessionEnd(end)) {
+        if let Some(line) = self.speaker.encode(&Event::SessionEnd(end)) {
             self.emitter.append_last(&line);
         }
         self.emitter.flush_within(LAST_WORDS);

@@ -297,19 +297,19 @@ pub(crate) fn put_text(py: Python<'_>, stream: Stream, text: &str) -> PyResult<(
     }
     let role = role();
     let mut done = session().offer(stream, role, text, false);
-    if done >= text.len() {
-        return Ok(());
-    }
-    wait_detached(py, move || {
-        loop {
-            let taken = session().offer(stream, role, &text[done..], done > 0);
-            if taken >= text.len() - done {
-                return Ok(());
+    if done < text.len() {
+        wait_detached(py, move || {
+            loop {
+                let taken = session().offer(stream, role, &text[done..], done > 0);
+                if taken >= text.len() - done {
+                    return Ok(());
+                }
+                done += taken;
+                session().wait_for_room()?;
             }
-            done += taken;
-            session().wait_for_room()?;
-        }
-    })
+        })?;
+    }
+    if session().flushes_writes() { flush_session(py) } else { Ok(()) }
 }
 
 fn write_bytes(py: Python<'_>, stream: Stream, bytes: &Bound<'_, PyAny>) -> PyResult<ffi::Py_ssize_t> {
@@ -341,6 +341,9 @@ fn write_bytes(py: Python<'_>, stream: Stream, bytes: &Bound<'_, PyAny>) -> PyRe
                 session().wait_for_room()?;
             }
         })?;
+    }
+    if session().flushes_writes() {
+        flush_session(py)?;
     }
     Ok(data.len() as ffi::Py_ssize_t)
 }

@@ -58,9 +58,10 @@ fn write_text(engine: &Engine, stream: Stream, role: Option<Role>, text: &str) -
         if !held(|| engine.wait_for_room().is_ok()) {
             return false;
         }
-        done += engine.offer(stream, role, &text[done..], true);
+        // More than there is once nobody reads any more.
+        done = done.saturating_add(engine.offer(stream, role, &text[done..], true));
     }
-    true
+    !engine.flushes_writes() || engine.try_flush() || held(|| engine.flush().is_ok())
 }
 
 /// Runs `wait` with SIGINT held, unless R has noted an interrupt already.

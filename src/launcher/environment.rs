@@ -1,7 +1,8 @@
 //! The environment of the session: what is inherited, what `--env` and `--clear-env` make of it, and a locale for UTF-8.
 
-use super::cli::Wish;
+use super::cli::{Transport, Wish};
 use super::sys;
+use crate::config::Dialect;
 use std::env;
 use std::ffi::{OsStr, OsString};
 
@@ -32,13 +33,26 @@ pub fn prepare(wish: &Wish) {
             }
         }
     }
-    for name in CHANNEL {
-        sys::remove_env(name);
-    }
+    forget_channel();
     for (name, value) in &wish.set_env {
         sys::set_env(name, value);
     }
     make_utf8();
+}
+
+/// Removes what tells of the channel.
+pub fn forget_channel() {
+    for name in CHANNEL {
+        sys::remove_env(name);
+    }
+}
+
+/// Puts back what tells of the channel, for the launcher that is executed once more.
+pub fn restore_channel(wish: &Wish) {
+    if let (Transport::Fds(read, write), Dialect::McpRepl) = (&wish.transport, wish.dialect) {
+        sys::set_env(CHANNEL[0], read.to_string());
+        sys::set_env(CHANNEL[1], write.to_string());
+    }
 }
 
 fn is_allowed(name: &str) -> bool {

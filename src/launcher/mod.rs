@@ -31,6 +31,9 @@ pub fn run() -> ExitCode {
     let beginning = start::Beginning::note();
     let mcp_repl = std::env::var_os("MCP_REPL_IPC_READ_FD").zip(std::env::var_os("MCP_REPL_IPC_WRITE_FD"));
     let around = Surroundings { mcp_repl, terminal: std::io::stdin().is_terminal() };
+    if beginning.is_prepared {
+        environment::forget_channel();
+    }
     let wish = match cli::parse(std::env::args_os(), &around) {
         Ok(wish) => wish,
         Err(error) => {

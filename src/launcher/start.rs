@@ -157,6 +157,7 @@ fn start(
     }
     let is_executed = matches!(&runtime, Runtime::Python(python) if python.route == Route::Exec);
     if !beginning.is_prepared && !is_executed && environment::linker_path_changed(beginning.linker_path.as_deref()) {
+        environment::restore_channel(wish);
         return Err(run_anew(beginning));
     }
     link.let_go()?;

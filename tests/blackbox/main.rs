@@ -24,6 +24,7 @@ mod g1_matplotlib;
 mod interrupts;
 mod isolation;
 mod malformed;
+mod mcp_repl;
 mod merging;
 mod output;
 mod prompt;
