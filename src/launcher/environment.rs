@@ -13,7 +13,7 @@ const ALLOWED_PREFIXES: [&str; 2] = ["LC_", "XDG_"];
 const CHOOSES_RUNTIME: [&str; 6] =
     ["VIRTUAL_ENV", "CONDA_PREFIX", "PYENV_ROOT", "PYENV_VERSION", "PYENV_DIR", "R_HOME"];
 /// The channel's, not the session's.
-const CHANNEL: [&str; 3] = ["MCP_REPL_IPC_READ_FD", "MCP_REPL_IPC_WRITE_FD", "WORKER_TOKEN"];
+const CHANNEL: [&str; 2] = ["MCP_REPL_IPC_READ_FD", "MCP_REPL_IPC_WRITE_FD"];
 /// What a session with a locale for another character set gets; it is built into glibc.
 const UTF8_LOCALE: &str = "C.UTF-8";
 

@@ -7,10 +7,12 @@
 mod asking;
 mod closing;
 mod harness;
+mod peer;
 mod pythons;
 mod r;
 mod said;
 
+mod activation;
 mod cells;
 mod console;
 mod circumstances;
@@ -20,8 +22,11 @@ mod ending;
 mod examples;
 mod exits;
 mod future_cells;
+mod hygiene;
+mod init;
 mod interrupts;
 mod isolation;
+mod listen;
 mod malformed;
 mod merging;
 mod output;
