@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::os::fd::RawFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 /// Everything that an engine needs in order to open a session.
@@ -27,6 +28,12 @@ pub struct Config {
     pub parent_pidfd: Option<RawFd>,
     /// End when this descriptor, the first stdin, is at its end (`--stdio-control`).
     pub control_stdin: Option<RawFd>,
+    /// The socket file of `--listen unix:PATH`, removed at the session's end.
+    #[serde(default)]
+    pub socket_file: Option<SocketFile>,
+    /// The socket that `--listen` took its supervisor from: whoever comes second is told that there is one.
+    #[serde(default)]
+    pub listener: Option<RawFd>,
     /// An engine that runs in an exec'd interpreter writes one byte here once it is up: until then a monitor process would say
     /// that the start failed.
     pub startup_pipe: Option<RawFd>,
@@ -38,6 +45,33 @@ pub struct Config {
     pub r: Option<RConfig>,
     /// The size of a plot.
     pub plot: PlotSize,
+}
+
+/// A socket's file, told by more than its name: another worker may have put its own there since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SocketFile {
+    /// Where it is, from the root.
+    pub path: PathBuf,
+    /// The file system that holds it.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+}
+
+impl SocketFile {
+    /// The socket file that is at `path` now.
+    pub fn at(path: PathBuf) -> std::io::Result<SocketFile> {
+        let found = path.symlink_metadata()?;
+        Ok(SocketFile { device: found.dev(), inode: found.ino(), path })
+    }
+
+    /// Removes it, unless something else has come to its place.
+    pub fn remove(&self) {
+        if SocketFile::at(self.path.clone()).is_ok_and(|now| now == *self) {
+            // Somebody who removed it between the two calls did what was wanted.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 /// A language that a worker can host.

@@ -5,22 +5,22 @@
 
 use crate::framing::{Line, Lines};
 use crate::interrupt;
-use crate::protocol::{Code, EndReason, Incoming, InputBatch, MAX_LINE, Refusal, Rpc, SessionEnd};
+use crate::protocol::{Code, EndReason, Incoming, InputBatch, MAX_LINE, Refusal, Response, Rpc, SessionEnd, line};
 use crate::session::{Due, Phase, Request, Routed};
 use crate::shared::Shared;
 use crate::sys;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// So many requests may wait for the main thread.
 const MAX_REQUESTS: usize = 100;
 
 /// Once nothing can be waited for any more, deadlines are looked at so often.
-const CLOSED_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+const CLOSED_PAUSE: Duration = Duration::from_millis(20);
 
 /// Starts the thread. It runs until the process ends.
 pub(crate) fn spawn(shared: Arc<Shared>, requests: OwnedFd) -> io::Result<()> {
@@ -29,7 +29,8 @@ pub(crate) fn spawn(shared: Arc<Shared>, requests: OwnedFd) -> io::Result<()> {
         .stack_size(512 << 10)
         .spawn(move || {
             interrupt::block_all_in_this_thread();
-            Control { shared, requests: Some(requests) }.run();
+            let listener = shared.config.listener;
+            Control { shared, requests: Some(requests), listener }.run();
         })
         .map(drop)
 }
@@ -38,6 +39,8 @@ struct Control {
     shared: Arc<Shared>,
     /// None once it is at its end.
     requests: Option<OwnedFd>,
+    /// Where a second supervisor knocks.
+    listener: Option<RawFd>,
 }
 
 impl Control {
@@ -57,9 +60,10 @@ impl Control {
                 sys::pollfd(event_fd, 0),
                 sys::pollfd(config.parent_pidfd.unwrap_or(-1), libc::POLLIN),
                 sys::pollfd(config.control_stdin.unwrap_or(-1), libc::POLLIN),
+                sys::pollfd(self.listener.unwrap_or(-1), libc::POLLIN),
             ];
             sys::poll(&mut fds, timeout);
-            let [request, wake, event, parent, stdin] = fds.map(|fd| fd.revents);
+            let [request, wake, event, parent, stdin, listener] = fds.map(|fd| fd.revents);
             if wake != 0 {
                 self.shared.control_wake.clear();
                 self.take_signal();
@@ -76,6 +80,9 @@ impl Control {
             if stdin != 0 && sys::read(config.control_stdin.unwrap_or(-1), &mut buffer).unwrap_or(0) == 0 {
                 self.supervisor_gone();
             }
+            if listener != 0 {
+                self.turn_away();
+            }
             if request != 0 && self.requests.is_some() {
                 match sys::read(request_fd, &mut buffer) {
                     Ok(n) if n > 0 => lines.feed(&buffer[..n], |line| self.take_line(line)),
@@ -88,6 +95,32 @@ impl Control {
                 }
             }
             self.take_deadlines();
+        }
+    }
+
+    /// Tells a second supervisor that there is one.
+    fn turn_away(&mut self) {
+        let Some(listener) = self.listener else { return };
+        match sys::accept_nowait(listener) {
+            Ok(socket) => {
+                let refusal = Refusal::new(Code::Invalid, "this worker has its supervisor: it takes one");
+                // One that does not take a line sees the end.
+                let _ = sys::send_nowait(socket.as_raw_fd(), &line(&Response::refusal(&refusal)));
+                self.diagnose("a second connection was refused: a worker takes one supervisor");
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionAborted) => {}
+            // Out of descriptors, say: knocks stay unanswered, rather than heard without end.
+            Err(_) => self.listener = None,
+        }
+    }
+
+    /// Says something on the first stderr if there is room for it: this thread waits for nobody.
+    fn diagnose(&self, text: &str) {
+        let fd = self.shared.config.diagnostics_fd;
+        let mut room = [sys::pollfd(fd, libc::POLLOUT)];
+        if sys::poll(&mut room, Some(Duration::ZERO)) && room[0].revents & libc::POLLOUT != 0 {
+            // Nobody is told when nobody listens.
+            let _ = sys::write(fd, format!("worker: {text}\n").as_bytes());
         }
     }
 

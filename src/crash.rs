@@ -6,6 +6,7 @@
 
 #![expect(unsafe_code, reason = "signal handlers and what may be called in them")]
 
+use crate::config::{Config, SocketFile};
 use crate::emitter::Emitter;
 use crate::protocol::Stream;
 use crate::sys::{self, Wake};
@@ -54,6 +55,8 @@ struct Place {
     done: Wake,
     /// The session's temporary directory.
     temp_dir: Option<CString>,
+    /// The socket file of `--listen`.
+    socket_file: Option<(CString, SocketFile)>,
 }
 
 static PLACE: OnceLock<Place> = OnceLock::new();
@@ -70,9 +73,11 @@ unsafe impl Sync for Scratch {}
 static SCRATCH: Scratch = Scratch { input: UnsafeCell::new([0; 16 << 10]), output: UnsafeCell::new([0; 100 << 10]) };
 
 /// Installs the handlers and gives the calling (main) thread a stack for them.
-pub(crate) fn install(emitter: std::sync::Arc<Emitter>, temp_dir: Option<&Path>) -> std::io::Result<()> {
-    let temp_dir = temp_dir.and_then(|path| CString::new(path.as_os_str().as_bytes()).ok());
-    let place = Place { emitter, done: Wake::new()?, temp_dir };
+pub(crate) fn install(emitter: std::sync::Arc<Emitter>, config: &Config) -> std::io::Result<()> {
+    let to_c = |path: &Path| CString::new(path.as_os_str().as_bytes()).ok();
+    let temp_dir = config.temp_dir.as_deref().and_then(to_c);
+    let socket_file = config.socket_file.clone().and_then(|file| Some((to_c(&file.path)?, file)));
+    let place = Place { emitter, done: Wake::new()?, temp_dir, socket_file };
     if PLACE.set(place).is_err() {
         return Ok(());
     }
@@ -170,6 +175,7 @@ pub(crate) fn attend() {
 fn speak(emitter: &Emitter, can_wait: bool) {
     let fd = emitter.sink.fd();
     crate::tree::kill_children_in_a_fault();
+    remove_socket_file();
     // SAFETY: this is the one speaker.
     let (input, output) = unsafe { (&mut *SCRATCH.input.get(), &mut *SCRATCH.output.get()) };
     let has_ended = if can_wait {
@@ -240,6 +246,18 @@ fn remove_temp_dir() {
     let mut pid = 0;
     // SAFETY: the vectors are null-terminated and live across the call; posix_spawn does not use the heap.
     unsafe { libc::posix_spawn(&mut pid, program.as_ptr(), std::ptr::null(), std::ptr::null(), argv.as_ptr(), environment.as_ptr()) };
+}
+
+/// Removes the socket file of `--listen` unless another has come to its place. Allocates nothing.
+fn remove_socket_file() {
+    let Some((path, file)) = PLACE.get().and_then(|place| place.socket_file.as_ref()) else { return };
+    // SAFETY: a C string, and a structure that the call fills before it is read.
+    unsafe {
+        let mut found: libc::stat = std::mem::zeroed();
+        if libc::lstat(path.as_ptr(), &mut found) == 0 && (found.st_dev, found.st_ino) == (file.device, file.inode) {
+            libc::unlink(path.as_ptr());
+        }
+    }
 }
 
 /// Says what a raw pipe holds.

@@ -89,6 +89,9 @@ impl Engine {
         let events = if is_one { sys::dup_high(config.channel.request_fd)? } else { sys::adopt(config.channel.event_fd) };
         sys::set_cloexec(requests.as_raw_fd(), true)?;
         sys::set_cloexec(events.as_raw_fd(), true)?;
+        // They came through an exec if the interpreter was executed, and go no further.
+        let others = [Some(config.diagnostics_fd), config.parent_pidfd, config.control_stdin, config.listener];
+        others.into_iter().flatten().try_for_each(|fd| sys::set_cloexec(fd, true))?;
         // An interpreter that was reached by exec got these without the flag.
         for fd in [Some(config.diagnostics_fd), config.parent_pidfd, config.control_stdin].into_iter().flatten() {
             sys::set_cloexec(fd, true)?;
@@ -114,11 +117,12 @@ impl Engine {
         });
         let mut ours = vec![requests.as_raw_fd(), emitter.sink.fd()];
         ours.extend(emitter.capture.iter().flat_map(Capture::fds));
+        ours.extend(shared.config.listener);
         child::watch_forks(&ours);
         shared.say_worker_ready();
         interrupt::catch_end_signals(shared.control_wake.fd());
         output::spawn(emitter.clone())?;
-        crash::install(emitter, shared.config.temp_dir.as_deref())?;
+        crash::install(emitter, &shared.config)?;
         control::spawn(shared.clone(), requests)?;
         Ok(Engine(shared))
     }

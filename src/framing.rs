@@ -36,9 +36,8 @@ impl Lines {
         while let Some(end) = memchr(piece) {
             let (head, rest) = (&piece[..end], &piece[end + 1..]);
             piece = rest;
-            if std::mem::take(&mut self.skipping) {
-                each(Line::TooLong);
-            } else if self.partial.len() + head.len() > self.limit {
+            let was_skipping = std::mem::take(&mut self.skipping);
+            if was_skipping || self.partial.len() + head.len() > self.limit {
                 each(Line::TooLong);
             } else if self.partial.is_empty() {
                 give(head, &mut each);

@@ -169,6 +169,9 @@ impl Shared {
             // A directory that somebody removed already is removed.
             let _ = std::fs::remove_dir_all(dir);
         }
+        if let Some(file) = &self.config.socket_file {
+            file.remove();
+        }
         self.emitter.settle_for_good();
         if let Some(line) = self.speaker.encode(&Event::SessionEnd(end)) {
             self.emitter.append_last(&line);

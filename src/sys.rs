@@ -115,6 +115,17 @@ pub fn send_nowait(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
+/// Takes a connection that has come, without waiting for one.
+pub fn accept_nowait(listener: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: accept may be given no room for the address; the result is a fresh descriptor.
+    unsafe {
+        let fd = check(libc::accept(listener, std::ptr::null_mut(), std::ptr::null_mut()))?;
+        let fd = OwnedFd::from_raw_fd(fd);
+        set_cloexec(fd.as_raw_fd(), true)?;
+        Ok(fd)
+    }
+}
+
 /// What kind of thing a descriptor refers to.
 pub fn file_type(fd: RawFd) -> io::Result<libc::mode_t> {
     stat(fd).map(|stat| stat.st_mode & libc::S_IFMT)

@@ -13,13 +13,21 @@ use worker::interrupt;
 /// What wakes the thread.
 static WAKE: AtomicI32 = AtomicI32::new(-1);
 
+/// Where descriptors of our own begin.
+const FIRST_OWN_FD: i32 = 10;
+
 /// How long R has to act on an interrupt by itself.
 const PATIENCE: Duration = Duration::from_millis(30);
 
 /// Starts the thread. Without it, which costs little, interrupts still do what R's own do.
 pub(crate) fn start() {
-    // SAFETY: a new descriptor, or -1.
-    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
+    // SAFETY: a new descriptor, or -1, moved out of the way of what users number by hand.
+    let fd = unsafe {
+        let low = libc::eventfd(0, libc::EFD_CLOEXEC);
+        let fd = libc::fcntl(low, libc::F_DUPFD_CLOEXEC, FIRST_OWN_FD);
+        libc::close(low);
+        fd
+    };
     if fd < 0 {
         return;
     }

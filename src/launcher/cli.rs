@@ -77,6 +77,10 @@ pub struct Arguments {
     #[arg(long)]
     stdio_control: bool,
 
+    /// The connection that --listen took, and its listening socket: for a worker that executes itself anew.
+    #[arg(long, hide = true, value_name = "N[,L]", value_parser = parse_accepted)]
+    accepted: Option<Accepted>,
+
     /// The session of a console: it stays in the terminal's process group.
     #[arg(long, hide = true)]
     in_console: bool,
@@ -106,6 +110,8 @@ enum DialectName {
 pub struct Wish {
     /// How the supervisor is reached.
     pub transport: Transport,
+    /// The environment said how it is reached.
+    pub by_environment: bool,
     /// The protocol to speak.
     pub dialect: Dialect,
     /// The language to host.
@@ -143,8 +149,23 @@ pub enum Transport {
     Stdio,
     /// Bind and take one supervisor.
     Listen(ListenAddress),
+    /// Take the supervisor from the socket that was handed over (`LISTEN_FDS`).
+    Handed,
+    /// The supervisor has been taken.
+    Accepted(Accepted),
     /// A person at a terminal.
     Console,
+}
+
+/// A supervisor that has connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The connection.
+    pub socket: RawFd,
+    /// The listening socket, where it is the worker's own.
+    pub listener: Option<RawFd>,
+    /// Where that one is bound.
+    pub address: Option<ListenAddress>,
 }
 
 /// Where `--listen` binds.
@@ -160,6 +181,8 @@ pub enum ListenAddress {
 pub struct Surroundings {
     /// `MCP_REPL_IPC_READ_FD` and `MCP_REPL_IPC_WRITE_FD`.
     pub mcp_repl: Option<(OsString, OsString)>,
+    /// `LISTEN_FDS` hands a socket to this process.
+    pub handed: bool,
     /// Standard input is a terminal.
     pub terminal: bool,
 }
@@ -177,6 +200,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>, around: &Surroundings) -
     let (transport, dialect) = wish.transport(around)?;
     Ok(Wish {
         transport,
+        by_environment: wish.ipc_fd.is_none(),
         dialect,
         lang: match wish.lang {
             Language::Python => Lang::Python,
@@ -225,7 +249,9 @@ impl Arguments {
             Some(DialectName::McpRepl) => Dialect::McpRepl,
             Some(DialectName::Worker) | None => Dialect::Worker,
         };
-        let transport = if let Some((read, write)) = self.ipc_fd {
+        let transport = if let Some(accepted) = &self.accepted {
+            Transport::Accepted(Accepted { address: self.listen.clone(), ..accepted.clone() })
+        } else if let Some((read, write)) = self.ipc_fd {
             Transport::Fds(read, write)
         } else if self.ipc.is_some() {
             Transport::Stdio
@@ -241,6 +267,8 @@ impl Arguments {
             };
             dialect = Dialect::McpRepl;
             Transport::Fds(number("MCP_REPL_IPC_READ_FD", read)?, number("MCP_REPL_IPC_WRITE_FD", write)?)
+        } else if around.handed {
+            Transport::Handed
         } else if around.terminal {
             if dialect == Dialect::McpRepl || self.stdio_control {
                 let message =
@@ -252,7 +280,7 @@ impl Arguments {
             return Err(usage(
                 ErrorKind::MissingRequiredArgument,
                 "no way to reach a supervisor: give --ipc-fd N, --ipc-fd R,W, --ipc stdio or --listen ADDRESS, \
-                 or start the worker on a terminal",
+                 hand over a socket by LISTEN_FDS, or start the worker on a terminal",
             ));
         };
         Ok((transport, dialect))
@@ -271,6 +299,12 @@ fn parse_fds(text: &str) -> Result<(RawFd, RawFd), String> {
         Some((read, write)) => Ok((number(read)?, number(write)?)),
         None => number(text).map(|fd| (fd, fd)),
     }
+}
+
+fn parse_accepted(text: &str) -> Result<Accepted, String> {
+    let number = |part: &str| part.parse().map_err(|_| format!("{part:?} is not a descriptor"));
+    let (socket, listener) = text.split_once(',').map_or((text, None), |(socket, listener)| (socket, Some(listener)));
+    Ok(Accepted { socket: number(socket)?, listener: listener.map(number).transpose()?, address: None })
 }
 
 fn parse_address(text: &str) -> Result<ListenAddress, String> {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const PIPED: Surroundings = Surroundings { mcp_repl: None, terminal: false };
+const PIPED: Surroundings = Surroundings { mcp_repl: None, handed: false, terminal: false };
 
 fn read(line: &str, around: &Surroundings) -> Result<Wish, String> {
     let words = std::iter::once("worker").chain(line.split_whitespace()).map(OsString::from);
@@ -24,21 +24,24 @@ fn transports() {
     assert_eq!(transport("--ipc-fd 5,4"), Transport::Fds(5, 4));
     assert_eq!(transport("--ipc stdio"), Transport::Stdio);
     assert_eq!(transport("--listen unix:/a/b"), Transport::Listen(ListenAddress::Unix("/a/b".into())));
-    let terminal = Surroundings { mcp_repl: None, terminal: true };
+    let terminal = Surroundings { terminal: true, ..PIPED };
+    let handed = Surroundings { mcp_repl: None, handed: true, terminal: true };
+    assert_eq!(read("", &handed).unwrap().transport, Transport::Handed);
+    assert_eq!(read("--ipc stdio", &handed).unwrap().transport, Transport::Stdio);
     assert_eq!(read("", &terminal).unwrap().transport, Transport::Console);
     assert!(read("", &PIPED).unwrap_err().contains("--ipc-fd N"));
 }
 
 #[test]
 fn the_second_dialect_by_flag_and_by_environment() {
-    let around = Surroundings { mcp_repl: Some(("7".into(), "8".into())), terminal: true };
+    let around = Surroundings { mcp_repl: Some(("7".into(), "8".into())), handed: false, terminal: true };
     let wish = read("", &around).unwrap();
     assert_eq!((wish.transport, wish.dialect), (Transport::Fds(7, 8), Dialect::McpRepl));
     let wish = read("--dialect worker", &around).unwrap();
     assert_eq!((wish.transport, wish.dialect), (Transport::Console, Dialect::Worker));
     let wish = read("--dialect mcp-repl --ipc stdio", &PIPED).unwrap();
     assert_eq!((wish.transport, wish.dialect), (Transport::Stdio, Dialect::McpRepl));
-    let broken = Surroundings { mcp_repl: Some(("7".into(), "x".into())), terminal: true };
+    let broken = Surroundings { mcp_repl: Some(("7".into(), "x".into())), handed: false, terminal: true };
     assert!(read("", &broken).unwrap_err().contains("MCP_REPL_IPC_WRITE_FD=x"));
 }
 

@@ -14,7 +14,7 @@ const ALLOWED_PREFIXES: [&str; 2] = ["LC_", "XDG_"];
 const CHOOSES_RUNTIME: [&str; 6] =
     ["VIRTUAL_ENV", "CONDA_PREFIX", "PYENV_ROOT", "PYENV_VERSION", "PYENV_DIR", "R_HOME"];
 /// The channel's, not the session's.
-const CHANNEL: [&str; 3] = ["MCP_REPL_IPC_READ_FD", "MCP_REPL_IPC_WRITE_FD", "WORKER_TOKEN"];
+const CHANNEL: [&str; 2] = ["MCP_REPL_IPC_READ_FD", "MCP_REPL_IPC_WRITE_FD"];
 /// What a session with a locale for another character set gets; it is built into glibc.
 const UTF8_LOCALE: &str = "C.UTF-8";
 
@@ -44,14 +44,6 @@ pub fn prepare(wish: &Wish) {
 pub fn forget_channel() {
     for name in CHANNEL {
         sys::remove_env(name);
-    }
-}
-
-/// Puts back what tells of the channel, for the launcher that is executed once more.
-pub fn restore_channel(wish: &Wish) {
-    if let (Transport::Fds(read, write), Dialect::McpRepl) = (&wish.transport, wish.dialect) {
-        sys::set_env(CHANNEL[0], read.to_string());
-        sys::set_env(CHANNEL[1], write.to_string());
     }
 }
 

@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Executes the interpreter; comes back only with an error.
 pub fn run(interpreter: &Path, engine: EngineFile, mut config: Config, link: &Link) -> StartError {
@@ -34,7 +34,7 @@ fn prepare(
     link: &Link,
 ) -> io::Result<(String, [OwnedFd; 2])> {
     let (ended, up) = pipe()?;
-    set_watch(interpreter, link, &ended, config.temp_dir.clone())?;
+    set_watch(interpreter, link, &ended, config)?;
     drop(ended);
     config.startup_pipe = Some(up.as_raw_fd());
 
@@ -71,7 +71,7 @@ fn bootstrap(engine: &Path, memory: Option<RawFd>, config: RawFd) -> String {
 }
 
 /// Starts the watch, twice forked so that the interpreter has no child that it did not start.
-fn set_watch(interpreter: &Path, link: &Link, ended: &OwnedFd, temporary: Option<PathBuf>) -> io::Result<()> {
+fn set_watch(interpreter: &Path, link: &Link, ended: &OwnedFd, config: &Config) -> io::Result<()> {
     match sys::fork()? {
         Fork::Parent(pid) => {
             sys::wait_for(pid);
@@ -88,17 +88,20 @@ fn set_watch(interpreter: &Path, link: &Link, ended: &OwnedFd, temporary: Option
     // Above all the write end of its own pipe, or it would wait for itself; and nothing of the session.
     let kept = [ended.as_raw_fd(), link.events().as_raw_fd(), link.diagnostics()];
     sys::close_all_but(&kept);
-    watch(interpreter, link, ended, temporary);
+    watch(interpreter, link, ended, config);
     sys::leave(0)
 }
 
-fn watch(interpreter: &Path, link: &Link, ended: &OwnedFd, temporary: Option<PathBuf>) {
+fn watch(interpreter: &Path, link: &Link, ended: &OwnedFd, config: &Config) {
     let Ok(mut ended) = ended.try_clone().map(File::from) else { return };
     if matches!(ended.read(&mut [0]), Ok(1)) {
         return;
     }
-    if let Some(folder) = temporary {
+    if let Some(folder) = &config.temp_dir {
         let _ = std::fs::remove_dir_all(folder);
+    }
+    if let Some(file) = &config.socket_file {
+        file.remove();
     }
     let hint = match std::env::var("PYTHONHOME") {
         Ok(home) => format!("; PYTHONHOME is {home}: unset it unless it belongs to this Python"),

@@ -1,14 +1,15 @@
 //! The descriptors on which the supervisor is reached: checked, moved out of the session's way, and told of a failed start.
 
-use super::cli::{Transport, Wish};
+use super::cli::{Accepted, ListenAddress, Transport, Wish};
 use super::sys;
-use crate::config::{Channel, Dialect};
+use crate::config::{Channel, Dialect, SocketFile};
 use crate::protocol::{self, EndReason, Event, SessionEnd};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 
 /// How long a supervisor that does not read may hold up the words of a failed start, in milliseconds.
 const PATIENCE_MS: u16 = 2000;
@@ -53,6 +54,9 @@ pub struct Link {
     diagnostics: OwnedFd,
     parent: Option<OwnedFd>,
     control_stdin: Option<OwnedFd>,
+    /// The listening socket of `--listen`, and its file.
+    listener: Option<OwnedFd>,
+    socket_file: Option<SocketFile>,
     /// The numbers as they were given, still open until [`Link::let_go`].
     given: Vec<RawFd>,
     dialect: Dialect,
@@ -60,8 +64,10 @@ pub struct Link {
 
 impl Link {
     /// Checks what the command line names and takes copies, at 10 and above and closed upon exec.
-    pub fn open(wish: &Wish) -> Result<Link, LinkError> {
+    /// `folder`: where a relative path of the command line starts.
+    pub fn open(wish: &Wish, folder: &Path) -> Result<Link, LinkError> {
         let (read, write) = match wish.transport {
+            Transport::Accepted(Accepted { socket, .. }) => (socket, socket),
             Transport::Fds(read, write) => {
                 if let Some(low) = [read, write].into_iter().find(|fd| *fd < 3) {
                     return Err(LinkError::Standard(low));
@@ -70,23 +76,32 @@ impl Link {
             }
             Transport::Stdio => (0, 1),
             // They are dealt with before.
-            Transport::Listen(_) | Transport::Console => return Err(LinkError::Io(io::ErrorKind::Unsupported.into())),
+            Transport::Listen(_) | Transport::Handed | Transport::Console => {
+                return Err(LinkError::Io(io::ErrorKind::Unsupported.into()));
+            }
         };
         check(read, write, wish.transport == Transport::Stdio)?;
-        let parent = match wish.parent {
-            Some(pid) => Some(sys::open_process(pid).map_err(|error| match error.raw_os_error() {
-                Some(libc::ESRCH | libc::EINVAL) => LinkError::NoParent(pid),
-                _ => LinkError::Io(error),
-            })?),
-            None => None,
+        let (listener, address) = match &wish.transport {
+            Transport::Accepted(Accepted { listener, address, .. }) => (*listener, address.as_ref()),
+            _ => (None, None),
         };
+        let socket_file = match address {
+            // Somebody has removed it already: then there is nothing to remove at the end.
+            Some(ListenAddress::Unix(path)) => SocketFile::at(folder.join(path)).ok(),
+            _ => None,
+        };
+        let parent = parent(wish)?;
+        let mut given = if read == write { vec![read] } else { vec![read, write] };
+        given.extend(listener);
         Ok(Link {
             requests: sys::duplicate(read)?,
             events: if write == read { None } else { Some(sys::duplicate(write)?) },
             diagnostics: sys::duplicate(2)?,
             parent: parent.map(|fd| sys::duplicate(fd.as_raw_fd())).transpose()?,
             control_stdin: if wish.stdio_control { Some(sys::duplicate(0)?) } else { None },
-            given: if read == write { vec![read] } else { vec![read, write] },
+            listener: listener.map(sys::duplicate).transpose()?,
+            socket_file,
+            given,
             dialect: wish.dialect,
         })
     }
@@ -124,6 +139,16 @@ impl Link {
         self.control_stdin.as_ref().map(AsRawFd::as_raw_fd)
     }
 
+    /// The listening socket of `--listen`.
+    pub fn listener(&self) -> Option<RawFd> {
+        self.listener.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    /// The socket file of `--listen`.
+    pub fn socket_file(&self) -> Option<&SocketFile> {
+        self.socket_file.as_ref()
+    }
+
     /// The descriptor that events are written to.
     pub fn events(&self) -> &OwnedFd {
         self.events.as_ref().unwrap_or(&self.requests)
@@ -132,8 +157,14 @@ impl Link {
     /// Keeps everything open across exec: from here on it is the executed interpreter's.
     pub fn hand_on(&self) -> io::Result<()> {
         let Channel { request_fd, event_fd } = self.channel();
-        let all = [Some(request_fd), Some(event_fd), Some(self.diagnostics()), self.parent(), self.control_stdin()];
-        all.into_iter().flatten().try_for_each(|fd| sys::set_inherited(fd, true))
+        let own = [Some(request_fd), Some(event_fd), Some(self.diagnostics())];
+        let all = own.into_iter().chain([self.parent(), self.control_stdin(), self.listener()]);
+        all.flatten().try_for_each(|fd| sys::set_inherited(fd, true))
+    }
+
+    /// Keeps what was given open under its numbers for this very program, executed anew.
+    pub fn keep_given(&self) -> io::Result<()> {
+        self.given.iter().try_for_each(|fd| sys::set_inherited(*fd, true))
     }
 
     /// Says that the session did not start, to the supervisor and on standard error.
@@ -142,6 +173,15 @@ impl Link {
         let _ = write_patiently(self.events(), &line);
         let _ = write_patiently(&self.diagnostics, format!("worker: {message}\n").as_bytes());
     }
+}
+
+/// The process of `--parent`.
+pub fn parent(wish: &Wish) -> Result<Option<OwnedFd>, LinkError> {
+    let Some(pid) = wish.parent else { return Ok(None) };
+    sys::open_process(pid).map(Some).map_err(|error| match error.raw_os_error() {
+        Some(libc::ESRCH | libc::EINVAL) => LinkError::NoParent(pid),
+        _ => LinkError::Io(error),
+    })
 }
 
 /// `session_end` of a session that did not start; the second dialect has no such reason, and no exit code.

@@ -4,14 +4,18 @@
 //! [`crate::config::Config`]. Before the channel is known, it speaks on standard error and ends with 2; afterwards a
 //! failed start is said on the channel too, and the end is 1.
 
+mod activation;
 mod bundle;
 mod cli;
 mod console;
 mod elf;
 mod environment;
 mod exec;
+mod hello;
 mod host;
+mod init;
 mod link;
+mod listen;
 mod probe;
 mod pyenv;
 mod python;
@@ -22,19 +26,23 @@ mod start;
 mod sys;
 mod terminal;
 
-use cli::{Surroundings, Transport};
+use activation::Handed;
+use cli::{Accepted, Surroundings, Transport, Wish};
+use hello::Token;
+use listen::{ListenError, Outcome, Watch};
+use start::Beginning;
 use std::io::IsTerminal;
+use std::os::fd::IntoRawFd;
 use std::process::ExitCode;
 
 /// What the executable does.
 pub fn run() -> ExitCode {
-    let beginning = start::Beginning::note();
+    sys::note_environment();
+    let beginning = Beginning::note();
+    let handed = Handed::take();
     let mcp_repl = std::env::var_os("MCP_REPL_IPC_READ_FD").zip(std::env::var_os("MCP_REPL_IPC_WRITE_FD"));
-    let around = Surroundings { mcp_repl, terminal: std::io::stdin().is_terminal() };
-    if beginning.is_prepared {
-        environment::forget_channel();
-    }
-    let wish = match cli::parse(std::env::args_os(), &around) {
+    let around = Surroundings { mcp_repl, handed: handed.sockets > 0, terminal: std::io::stdin().is_terminal() };
+    let mut wish = match cli::parse(std::env::args_os(), &around) {
         Ok(wish) => wish,
         Err(error) => {
             // Help and version go to standard output with status 0, everything else to standard error with 2.
@@ -42,10 +50,38 @@ pub fn run() -> ExitCode {
             return ExitCode::from(error.exit_code() as u8);
         }
     };
+    if let Err(error) = init::stand_in() {
+        return refuse(format!("cannot be the init of this container: {error}"));
+    }
     match wish.transport {
-        Transport::Fds(..) | Transport::Stdio => start::serve(&wish, &beginning),
-        Transport::Listen(_) => refuse("--listen is not built yet: use --ipc-fd or --ipc stdio"),
+        Transport::Fds(..) | Transport::Stdio | Transport::Accepted(_) => start::serve(&wish, &beginning),
+        Transport::Listen(_) | Transport::Handed => match take_supervisor(&wish, &beginning, handed) {
+            Ok(Outcome::Supervisor { socket, listener }) => {
+                let address = match wish.transport {
+                    Transport::Listen(address) => Some(address),
+                    _ => None,
+                };
+                let (socket, listener) = (socket.into_raw_fd(), listener.map(IntoRawFd::into_raw_fd));
+                wish.transport = Transport::Accepted(Accepted { socket, listener, address });
+                start::serve(&wish, &beginning)
+            }
+            Ok(Outcome::Over(status)) => ExitCode::from(status),
+            Err(error) => refuse(error),
+        },
         Transport::Console => console::run(&wish),
+    }
+}
+
+/// Waits for whoever is to drive the session.
+fn take_supervisor(wish: &Wish, beginning: &Beginning, handed: Handed) -> Result<Outcome, ListenError> {
+    // A wrong word on the command line is told now, not to whoever connects.
+    start::check(wish, beginning).map_err(ListenError::Usage)?;
+    let watch = Watch { parent: link::parent(wish)?, stdin: wish.stdio_control };
+    let socket = handed.socket();
+    let token = handed.token.map(Token::chosen).transpose().map_err(ListenError::Token)?;
+    match &wish.transport {
+        Transport::Listen(address) => listen::listen(address, &beginning.folder, token, &watch),
+        _ => listen::serve_handed(socket, token, &watch),
     }
 }
 

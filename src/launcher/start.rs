@@ -1,7 +1,7 @@
 //! From the wish to a runtime with an engine in it: the sequence of a session's start.
 
 use super::bundle::{self, Engine, EngineFile};
-use super::cli::Wish;
+use super::cli::{Accepted, Transport, Wish};
 use super::link::Link;
 use super::python::{self, PythonError, Route};
 use super::r::{self, RError};
@@ -112,13 +112,20 @@ impl Beginning {
     }
 }
 
+/// A wrong word on the command line, like a wrong descriptor: told before anything is touched.
+pub fn check(wish: &Wish, beginning: &Beginning) -> Result<(), String> {
+    match wish.cwd.as_ref().filter(|folder| !beginning.folder.join(folder).is_dir()) {
+        Some(folder) => Err(format!("there is no directory {} (--cwd)", folder.display())),
+        None => Ok(()),
+    }
+}
+
 /// Hosts a session until it ends; gives the process's exit status.
 pub fn serve(wish: &Wish, beginning: &Beginning) -> ExitCode {
-    // A wrong word on the command line, like a wrong descriptor: told before anything is touched.
-    if let Some(folder) = wish.cwd.as_ref().filter(|folder| !beginning.folder.join(folder).is_dir()) {
-        return super::refuse(format!("there is no directory {} (--cwd)", folder.display()));
+    if let Err(why) = check(wish, beginning) {
+        return super::refuse(why);
     }
-    let mut link = match Link::open(wish) {
+    let mut link = match Link::open(wish, &beginning.folder) {
         Ok(link) => link,
         Err(error) => return super::refuse(error),
     };
@@ -129,6 +136,9 @@ pub fn serve(wish: &Wish, beginning: &Beginning) -> ExitCode {
     };
     if let Some(folder) = temporary {
         let _ = std::fs::remove_dir_all(folder);
+    }
+    if let Some(file) = link.socket_file() {
+        file.remove();
     }
     link.say_failure(&error.to_string());
     ExitCode::FAILURE
@@ -157,8 +167,7 @@ fn start(
     }
     let is_executed = matches!(&runtime, Runtime::Python(python) if python.route == Route::Exec);
     if !beginning.is_prepared && !is_executed && environment::linker_path_changed(beginning.linker_path.as_deref()) {
-        environment::restore_channel(wish);
-        return Err(run_anew(beginning));
+        return Err(run_anew(wish, beginning, link));
     }
     link.let_go()?;
 
@@ -182,6 +191,8 @@ fn start(
         temp_dir: temporary.clone(),
         parent_pidfd: link.parent(),
         control_stdin: link.control_stdin(),
+        socket_file: link.socket_file().cloned(),
+        listener: link.listener(),
         startup_pipe: None,
         limits: None,
         python: match &runtime {
@@ -231,9 +242,24 @@ fn find(wish: &Wish, beginning: &Beginning, cache: Option<&Path>) -> Result<Runt
 }
 
 /// Executes the launcher once more, for a dynamic linker that reads the new environment.
-fn run_anew(beginning: &Beginning) -> StartError {
+fn run_anew(wish: &Wish, beginning: &Beginning, link: &Link) -> StartError {
     sys::set_env(PREPARED, &beginning.folder);
-    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    match &wish.transport {
+        Transport::Accepted(Accepted { socket, listener, .. }) => {
+            let listener = listener.map(|fd| format!(",{fd}")).unwrap_or_default();
+            arguments.extend(["--accepted".into(), format!("{socket}{listener}").into()]);
+            if let Err(error) = link.keep_given() {
+                return error.into();
+            }
+        }
+        // The variables that said so are gone from the environment.
+        Transport::Fds(read, write) if wish.by_environment => {
+            let fds = format!("{read},{write}");
+            arguments.extend(["--ipc-fd".into(), fds.into(), "--dialect".into(), "mcp-repl".into()]);
+        }
+        _ => {}
+    }
     let arguments: Vec<&OsStr> = arguments.iter().map(OsString::as_os_str).collect();
     // By its path, which keeps its name in lists of processes; by the link when the file was replaced or removed.
     let program = std::env::current_exe().unwrap_or_default();

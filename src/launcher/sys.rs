@@ -3,8 +3,10 @@
 
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
+use std::ops::Range;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Descriptors that the worker keeps for itself start here, out of the way of user code.
@@ -22,10 +24,46 @@ pub fn set_env(name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) {
     unsafe { std::env::set_var(name, value) }
 }
 
-/// Removes a variable of this process, under the same condition.
+/// The memory of the environment that this process was started with, which /proc/self/environ shows as long as it lives.
+static INITIAL: OnceLock<Range<usize>> = OnceLock::new();
+
+unsafe extern "C" {
+    static mut environ: *mut *mut libc::c_char;
+}
+
+/// The entries of the environment, each `NAME=value`.
+fn entries() -> impl Iterator<Item = *mut libc::c_char> {
+    // SAFETY: the array ends in null, and under the condition of `set_env` nobody changes it meanwhile.
+    (0..)
+        .map(|at| unsafe { if environ.is_null() { std::ptr::null_mut() } else { *environ.add(at) } })
+        .take_while(|entry| !entry.is_null())
+}
+
+/// Notes where the environment lies that the kernel gave to this process. To be called before anything changes it.
+pub fn note_environment() {
+    // SAFETY: entries are C strings.
+    let end_of = |entry: *mut libc::c_char| entry as usize + unsafe { CStr::from_ptr(entry) }.count_bytes();
+    let start = entries().map(|entry| entry as usize).min().unwrap_or_default();
+    INITIAL.get_or_init(|| start..entries().map(end_of).max().unwrap_or_default());
+}
+
+/// Removes a variable of this process, under the same condition, and overwrites what /proc/self/environ shows of it.
 pub fn remove_env(name: impl AsRef<OsStr>) {
+    let name = name.as_ref();
+    let initial = INITIAL.get().cloned().unwrap_or_default();
+    let is_named = |entry: &*mut libc::c_char| {
+        // SAFETY: entries are C strings.
+        let bytes = unsafe { CStr::from_ptr(*entry) }.to_bytes();
+        initial.contains(&(*entry as usize))
+            && bytes.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"="))
+    };
+    let mut found: Vec<_> = entries().filter(is_named).collect();
     // SAFETY: as for `set_env`.
     unsafe { std::env::remove_var(name) }
+    for entry in &mut found {
+        // SAFETY: the string lies in the memory that the kernel gave to this process for it, and nothing names it any more.
+        unsafe { std::ptr::write_bytes(*entry, 0, CStr::from_ptr(*entry).count_bytes()) };
+    }
 }
 
 /// A copy of a descriptor at 10 or above, closed upon exec.
@@ -75,6 +113,33 @@ pub fn file_type(fd: RawFd) -> io::Result<std::fs::FileType> {
 pub fn status_flags(fd: RawFd) -> io::Result<i32> {
     // SAFETY: fcntl takes any number.
     checked(unsafe { libc::fcntl(fd, libc::F_GETFL) })
+}
+
+/// Makes operations on a descriptor of our own not wait.
+pub fn set_nonblocking(fd: RawFd) -> io::Result<()> {
+    let flags = status_flags(fd)?;
+    // SAFETY: fcntl takes any number.
+    checked(unsafe { libc::fcntl(fd, libc::F_SETFL, flags | libc::O_NONBLOCK) }).map(drop)
+}
+
+/// Takes a connection, at 10 or above and closed upon exec.
+pub fn accept(listener: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: accept may be given no room for the address.
+    let fd =
+        checked(unsafe { libc::accept4(listener, std::ptr::null_mut(), std::ptr::null_mut(), libc::SOCK_CLOEXEC) })?;
+    // SAFETY: the kernel just gave us this descriptor.
+    let low = unsafe { OwnedFd::from_raw_fd(fd) };
+    duplicate(std::os::fd::AsRawFd::as_raw_fd(&low))
+}
+
+/// Does something while files that are made belong to this user alone.
+pub fn with_private_files<T>(make: impl FnOnce() -> T) -> T {
+    // SAFETY: umask takes any number and cannot fail.
+    let before = unsafe { libc::umask(0o177) };
+    let made = make();
+    // SAFETY: as above.
+    unsafe { libc::umask(before) };
+    made
 }
 
 /// Keeps a descriptor open across exec, or not.
@@ -216,6 +281,28 @@ pub fn wait_for(pid: i32) {
     while unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) } < 0
         && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
     {}
+}
+
+/// Waits for a signal, all of them being blocked: its number, and whether it came from the terminal.
+pub fn next_signal() -> (i32, bool) {
+    // SAFETY: both are plain data that the calls fill; the set is complete.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        loop {
+            let signal = libc::sigwaitinfo(&raw const all, &raw mut info);
+            if signal > 0 {
+                return (signal, info.si_code == libc::SI_KERNEL);
+            }
+        }
+    }
+}
+
+/// Sends a signal to a process, if it is there.
+pub fn send_signal(pid: i32, signal: i32) {
+    // SAFETY: kill takes two integers.
+    unsafe { libc::kill(pid, signal) };
 }
 
 /// Ends this process at once: no destructors, no exit handlers.

@@ -7,10 +7,12 @@
 mod asking;
 mod closing;
 mod harness;
+mod peer;
 mod pythons;
 mod r;
 mod said;
 
+mod activation;
 mod cells;
 mod circumstances;
 mod console;
@@ -21,8 +23,11 @@ mod examples;
 mod exits;
 mod future_cells;
 mod g1_matplotlib;
+mod hygiene;
+mod init;
 mod interrupts;
 mod isolation;
+mod listen;
 mod malformed;
 mod mcp_repl;
 mod merging;
