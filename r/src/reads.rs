@@ -67,7 +67,8 @@ pub(crate) fn read(prompt: &str, buffer: &mut [u8]) -> Step {
             Got::Signal if console::interrupt_is_pending() => return Step::Interrupt,
             Got::Signal => {}
             Got::Request(request) => requests::answer(&engine, &request, is_debugger),
-            Got::Poll => events::serve(),
+            Got::Poll if events::serve() => return Step::Interrupt,
+            Got::Poll => {}
         }
     }
 }
