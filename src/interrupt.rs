@@ -297,6 +297,20 @@ pub fn take_lost_strike() -> bool {
     current().sa_sigaction == libc::SIG_IGN && STRUCK.swap(false, SeqCst)
 }
 
+/// Whether the main thread was struck and somebody else's handler took the blow. Tells so once; on the main thread, SIGINT held.
+pub fn take_unseen_strike() -> bool {
+    if !STRUCK.load(SeqCst) {
+        return false;
+    }
+    // SAFETY: sigpending fills the set.
+    let is_pending = unsafe {
+        let mut pending: libc::sigset_t = std::mem::zeroed();
+        libc::sigpending(&mut pending);
+        libc::sigismember(&pending, libc::SIGINT) == 1
+    };
+    !is_pending && STRUCK.swap(false, SeqCst)
+}
+
 /// Sends SIGINT to the session's process group once more, if there are children: the runtime has noted an interrupt, and waits
 /// for a child that was started after that.
 pub fn strike_children() {
@@ -317,6 +331,11 @@ fn current() -> libc::sigaction {
 
 fn own_handler() -> usize {
     on_sigint as *const () as usize
+}
+
+/// Whether SIGINT is handled here.
+pub fn is_installed() -> bool {
+    handler_is_whole()
 }
 
 /// Our handler is there, and is told who sends signals.

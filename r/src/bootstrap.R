@@ -1,6 +1,6 @@
 # Evaluated once, when R is up, to a function that makes the environment of the worker's own functions. Its parent is base's,
 # so that nothing of the user's can get in between, and nothing of it is found from the user's environment.
-function(record, adopt, next_file, plot) {
+function(record, adopt, next_file, hide, plot) {
     condition <- NULL
     width <- plot[[1L]]
     height <- plot[[2L]]
@@ -57,6 +57,13 @@ function(record, adopt, next_file, plot) {
         invisible()
     }
 
+    # Asks for a password, as packages do by the option of this name.
+    askpass <- function(prompt = "Please enter your password: ") {
+        .Call(hide, TRUE)
+        on.exit(.Call(hide, FALSE))
+        readline(prompt)
+    }
+
     # Error handlers of the user's that lie below every call, as `globalCallingHandlers()` keeps them, come before ours.
     handle <- function() {
         users <- registry$gh
@@ -75,6 +82,7 @@ function(record, adopt, next_file, plot) {
     if (is.character(default <- getOption("editor")) &&
         sub(" .*", "", basename(default[[1L]])) %in% c("vi", "vim", "nvim", "nano", "emacs", "pico", "joe", "ed", "ex", "mcedit", "editor"))
         options(editor = editor)
+    if (is.null(getOption("askpass"))) options(askpass = askpass)
     if (identical(getOption("pager"), file.path(R.home("bin"), "pager"))) options(pager = pager)
     own
 }

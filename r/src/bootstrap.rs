@@ -4,7 +4,7 @@
 
 use crate::console_ffi as ffi;
 use crate::main_cell::MainCell;
-use crate::{device, failure, plots, rapi};
+use crate::{device, failure, plots, rapi, reads};
 use libR_sys::SEXP;
 use std::ffi::CStr;
 use std::ptr::null_mut;
@@ -22,15 +22,16 @@ pub(crate) fn run(plot: PlotSize) {
         let record = libR_sys::Rf_protect(native(failure::record as *const ()));
         let adopt = libR_sys::Rf_protect(native(device::adopt as *const ()));
         let next_file = libR_sys::Rf_protect(native(plots::next_file as *const ()));
+        let hide = libR_sys::Rf_protect(native(reads::hide as *const ()));
         let size = libR_sys::Rf_protect(libR_sys::Rf_allocVector(libR_sys::SEXPTYPE::VECSXP, 3));
         for (index, number) in [plot.width, plot.height, plot.dpi].into_iter().enumerate() {
             libR_sys::SET_VECTOR_ELT(size, index as isize, libR_sys::Rf_ScalarReal(number));
         }
-        let call = libR_sys::Rf_protect(libR_sys::Rf_lang5(maker, record, adopt, next_file, size));
+        let call = libR_sys::Rf_protect(libR_sys::Rf_lang6(maker, record, adopt, next_file, hide, size));
         let own = ffi::Rf_eval(call, libR_sys::R_BaseEnv);
         libR_sys::R_PreserveObject(own);
         OWN.set(own);
-        libR_sys::Rf_unprotect(6);
+        libR_sys::Rf_unprotect(7);
     }
     put_handler();
 }

@@ -207,7 +207,8 @@ fn go_on(has_jumped: bool, buffer: *mut c_uchar, size: c_int) -> Step {
     if FEED.with(|feed| feed.has_rest()) {
         return fill(buffer, size);
     }
-    if interrupt_is_pending() {
+    // `system(timeout = )` has a handler of its own, which stops the command and tells R nothing.
+    if interrupt_is_pending() || interrupt::take_unseen_strike() {
         return Step::Interrupt;
     }
     if !EVALUATED.get() {

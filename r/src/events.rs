@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "walks R's list of input handlers")]
 
 use crate::console_ffi as ffi;
-use crate::rapi;
+use crate::{failure, rapi};
 use std::time::Duration;
 use worker::interrupt;
 
@@ -34,8 +34,10 @@ pub(crate) fn sources() -> Sources {
     Sources { fds, every: every.and_then(|every| u64::try_from(every).ok()).map(Duration::from_micros) }
 }
 
-/// Runs the handlers that have something to do. An error in one of them is printed and ends there.
-pub(crate) fn serve() {
+/// Runs the handlers that have something to do; tells whether an interrupt ended one. An error in one of them is printed and
+/// ends there.
+pub(crate) fn serve() -> bool {
+    let seen = failure::set_aside();
     interrupt::allow();
     // SAFETY: R's own loop body; the mask that R_checkActivity gives is static.
     rapi::at_top_level(|| unsafe {
@@ -43,4 +45,8 @@ pub(crate) fn serve() {
         ffi::R_runHandlers(ffi::R_InputHandlers, ready);
     });
     interrupt::forbid();
+    // A handler may have a top level of its own, and the interrupt ends there.
+    let was_interrupted = failure::was_interrupted();
+    failure::put_back(seen);
+    was_interrupted
 }

@@ -12,6 +12,7 @@ mod device;
 mod events;
 mod failure;
 mod feed;
+mod hooks;
 mod large;
 mod main_cell;
 mod nudge;
@@ -86,13 +87,20 @@ unsafe fn start(config: &Config, engine: Engine) {
         console_ffi::Rf_initialize_R(count, Vec::leak(std::mem::take(&mut arguments)).as_mut_ptr());
         console::install(engine, plot);
         result::prepare();
-        interrupt::install(note_interrupt, note_interrupt);
+        interrupt::install(interrupted, note_interrupt);
+        hooks::install();
         nudge::start();
         interrupt::allow();
         console_ffi::setup_Rmainloop();
         interrupt::forbid();
     }
     console::note_top();
+}
+
+/// An interrupt has reached R's thread, in signal context: jumps when R waits where it allows for that.
+extern "C" fn interrupted() {
+    hooks::pass_on();
+    note_interrupt();
 }
 
 /// Tells R of an interrupt.

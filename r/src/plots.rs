@@ -152,7 +152,7 @@ fn show_pages(which: impl Fn(&Device) -> bool) {
         PLOTS.with(|plots| plots.devices.iter().filter(|device| which(device)).map(|device| device.dev).collect());
     for dev in devices {
         PLOTS.with(|plots| plots.is_busy = true);
-        let bytes = copy(dev);
+        let bytes = rapi::without_interrupts(|| copy(dev));
         PLOTS.with(|plots| plots.is_busy = false);
         match bytes {
             Some(bytes) => show(dev, &bytes),

@@ -44,6 +44,18 @@ pub(crate) fn at_top_level<T>(body: impl FnOnce() -> T) -> Option<T> {
     if is_done == Rboolean::TRUE { call.result } else { None }
 }
 
+/// Runs `body`, which does not jump, with R's interrupts suspended: one that comes stays noted for the user's code.
+pub(crate) fn without_interrupts<T>(body: impl FnOnce() -> T) -> T {
+    // SAFETY: R's own switch, made for this, and used on R's thread.
+    unsafe {
+        let before = libR_sys::R_interrupts_suspended;
+        libR_sys::R_interrupts_suspended = Rboolean::TRUE;
+        let result = body();
+        libR_sys::R_interrupts_suspended = before;
+        result
+    }
+}
+
 /// A character vector of one UTF-8 string, protected by nobody. May jump when memory is exhausted or `text` holds a NUL.
 pub(crate) fn string(text: &str) -> SEXP {
     // SAFETY: pointer and length are those of `text`; the result of the first call is protected by the second at once.

@@ -1,8 +1,11 @@
 //! Reads of standard input by R code: `readline`, `scan`, `menu`, `browser` and everything else that asks at the console.
 
+#![expect(unsafe_code, reason = "called by R with R's values")]
+
 use crate::console::{self, Step};
 use crate::main_cell::MainCell;
-use crate::{events, failure, plots, requests, result};
+use crate::{events, failure, plots, rapi, requests, result};
+use libR_sys::SEXP;
 use worker::reader::{Ask, Got};
 use worker::{Want, child, interrupt};
 
@@ -14,6 +17,16 @@ struct Reads {
     ends: u32,
 }
 
+/// What is typed is a password: it is not said.
+static HIDDEN: MainCell<bool> = MainCell::new(false);
+
+/// Called by `bootstrap.R` before and after it reads a password.
+pub(crate) unsafe extern "C-unwind" fn hide(is_hidden: SEXP) -> SEXP {
+    // SAFETY: `bootstrap.R` passes one truth value.
+    HIDDEN.set(unsafe { libR_sys::Rf_asLogical(is_hidden) } == 1);
+    rapi::nil()
+}
+
 static READS: MainCell<Reads> = MainCell::new(Reads { rest: Vec::new(), ends: 0 });
 
 /// A reader that asks on at the end of file, as `recover()`'s menu does, would ask for ever: the next such read after so
@@ -23,6 +36,7 @@ const ENDS_BEFORE_INTERRUPT: u32 = 1;
 /// A cell is over: nothing that it left reaches the next one.
 pub(crate) fn forget() {
     READS.with(|reads| *reads = Reads { rest: Vec::new(), ends: 0 });
+    HIDDEN.set(false);
 }
 
 /// Reads one line, or as much of it as fits.
@@ -43,7 +57,7 @@ pub(crate) fn read(prompt: &str, buffer: &mut [u8]) -> Step {
     }
     plots::show_changes();
     let engine = console::engine();
-    let mut reader = engine.reader(Ask { prompt, hidden: false, want: Want::Line });
+    let mut reader = engine.reader(Ask { prompt, hidden: HIDDEN.get(), want: Want::Line });
     loop {
         let held = interrupt::hold();
         if console::interrupt_is_pending() {
@@ -67,7 +81,8 @@ pub(crate) fn read(prompt: &str, buffer: &mut [u8]) -> Step {
             Got::Signal if console::interrupt_is_pending() => return Step::Interrupt,
             Got::Signal => {}
             Got::Request(request) => requests::answer(&engine, &request, is_debugger),
-            Got::Poll => events::serve(),
+            Got::Poll if events::serve() => return Step::Interrupt,
+            Got::Poll => {}
         }
     }
 }

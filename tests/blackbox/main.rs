@@ -34,6 +34,7 @@ mod merging;
 mod output;
 mod prompt;
 mod r_cells;
+mod r_examples;
 mod r_interrupts;
 mod r_life;
 mod r_plots;

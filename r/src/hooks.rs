@@ -1,0 +1,164 @@
+//! Two functions of C's library as libR is to see them: `signal` and `system`.
+//!
+//! Around each wait of its own R installs a handler by `signal()`, which jumps out of the wait. It would see every copy of an
+//! interrupt, and put ours back without what it was installed with. So libR's `signal` is led here: R's handler is noted, and
+//! called by ours for the interrupts that count. And after `system()` R does not look whether an interrupt has come before
+//! much else has happened. Where libR cannot be led here its own way remains.
+
+#![expect(unsafe_code, reason = "changes an entry of libR's table of imported functions")]
+
+use libc::{c_char, c_int, c_void, sighandler_t};
+use std::ffi::CStr;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use worker::interrupt;
+
+/// The handler that R believes to be installed; 0: the worker's.
+static HANDLER: AtomicUsize = AtomicUsize::new(0);
+
+/// Calls the handler of a wait that R is in; it jumps. Comes back when R is in none. Signal context, R's thread.
+pub(crate) fn pass_on() {
+    let handler = HANDLER.load(SeqCst);
+    if handler != 0 {
+        // SAFETY: R passed this to `signal`; nothing on the way here has a destructor.
+        let handler = unsafe { std::mem::transmute::<usize, unsafe extern "C-unwind" fn(c_int)>(handler) };
+        // SAFETY: as above.
+        unsafe { handler(libc::SIGINT) }
+    }
+}
+
+/// Stands for the worker's handler in what R is told.
+unsafe extern "C-unwind" fn own(_signal: c_int) {}
+
+fn own_address() -> sighandler_t {
+    own as *const () as sighandler_t
+}
+
+/// `signal`, as libR calls it.
+unsafe extern "C-unwind" fn signal(number: c_int, handler: sighandler_t) -> sighandler_t {
+    let is_function = handler != libc::SIG_DFL && handler != libc::SIG_IGN && handler != libc::SIG_ERR;
+    if number != libc::SIGINT || !is_function || !interrupt::is_installed() {
+        // SAFETY: what libR asked for.
+        return unsafe { libc::signal(number, handler) };
+    }
+    let before = HANDLER.swap(if handler == own_address() { 0 } else { handler }, SeqCst);
+    if before == 0 { own_address() } else { before }
+}
+
+/// `system`, as libR calls it: an interrupt that came meanwhile acts at once.
+unsafe extern "C-unwind" fn system(command: *const c_char) -> c_int {
+    // SAFETY: what libR asked for. Nothing here has a destructor when R jumps; SIGPROF is what R may have blocked around this.
+    unsafe {
+        let status = libc::system(command);
+        if crate::console::interrupt_is_pending() {
+            let mut set: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&mut set);
+            libc::sigaddset(&mut set, libc::SIGPROF);
+            let mut before: libc::sigset_t = std::mem::zeroed();
+            libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, &mut before);
+            crate::console_ffi::R_CheckUserInterrupt();
+            libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+        }
+        status
+    }
+}
+
+/// Leads libR's calls of these functions here.
+pub(crate) fn install() {
+    // SAFETY: the table is libR's, which stays loaded; nothing of R runs yet.
+    unsafe {
+        let mut info: libc::Dl_info = std::mem::zeroed();
+        if libc::dladdr(crate::console_ffi::setup_Rmainloop as *const c_void, &mut info) == 0 {
+            return;
+        }
+        let mut base = info.dli_fbase as usize;
+        libc::dl_iterate_phdr(Some(look_at), (&raw mut base).cast());
+    }
+}
+
+/// Looks for the object that is loaded at the address that `data` points to.
+unsafe extern "C" fn look_at(info: *mut libc::dl_phdr_info, _size: usize, data: *mut c_void) -> c_int {
+    // SAFETY: the loader passes a valid description; `data` is the address that `install` passed.
+    unsafe {
+        let info = &*info;
+        if info.dlpi_addr as usize != *data.cast::<usize>() {
+            return 0;
+        }
+        let headers = std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum));
+        if let Some(header) = headers.iter().find(|header| header.p_type == libc::PT_DYNAMIC) {
+            let base = info.dlpi_addr as usize;
+            redirect(base, (base + header.p_vaddr as usize) as *const [u64; 2]);
+        }
+    }
+    1
+}
+
+const DT_PLTRELSZ: u64 = 2;
+const DT_STRTAB: u64 = 5;
+const DT_SYMTAB: u64 = 6;
+const DT_RELA: u64 = 7;
+const DT_RELASZ: u64 = 8;
+const DT_JMPREL: u64 = 23;
+
+/// The relocations that hold a function's address: by way of the table of imported functions, and directly.
+#[cfg(target_arch = "x86_64")]
+const KINDS: [u64; 2] = [7, 6];
+#[cfg(target_arch = "aarch64")]
+const KINDS: [u64; 2] = [1026, 1025];
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+const KINDS: [u64; 2] = [u64::MAX; 2];
+
+/// Changes the entries for these functions in an object's tables.
+unsafe fn redirect(base: usize, mut dynamic: *const [u64; 2]) {
+    let mut found = [0u64; 24];
+    // SAFETY: the dynamic section ends with a zero tag.
+    unsafe {
+        while (*dynamic)[0] != 0 {
+            let [tag, value] = *dynamic;
+            if let Some(place) = found.get_mut(tag as usize) {
+                *place = value;
+            }
+            dynamic = dynamic.add(1);
+        }
+    }
+    // The loader makes addresses of the offsets; not every loader does.
+    let at = |tag: u64| match found[tag as usize] as usize {
+        offset if offset < base => base + offset,
+        address => address,
+    };
+    for (table, size) in [(DT_JMPREL, DT_PLTRELSZ), (DT_RELA, DT_RELASZ)] {
+        if found[table as usize] == 0 {
+            continue;
+        }
+        let count = found[size as usize] as usize / 24;
+        // SAFETY: the table holds so many entries of offset, symbol and kind, and addend.
+        let entries = unsafe { std::slice::from_raw_parts(at(table) as *const [u64; 3], count) };
+        for [offset, info, _] in entries {
+            // SAFETY: the symbol's index is the object's own; a symbol begins with the offset of its name.
+            let name = unsafe {
+                let symbol = (at(DT_SYMTAB) + (info >> 32) as usize * 24) as *const u32;
+                CStr::from_ptr((at(DT_STRTAB) + *symbol as usize) as *const c_char)
+            };
+            let ours = match name.to_bytes() {
+                b"signal" => signal as *const (),
+                b"system" => system as *const (),
+                _ => continue,
+            };
+            if KINDS.contains(&(info & 0xffff_ffff)) {
+                // SAFETY: the entry is the object's own.
+                unsafe { write_entry((base + *offset as usize) as *mut usize, ours as usize) };
+            }
+        }
+    }
+}
+
+/// Writes one entry, which may have been made read-only.
+unsafe fn write_entry(entry: *mut usize, address: usize) {
+    // SAFETY: the page is that of the entry, and libR's.
+    unsafe {
+        let size = libc::sysconf(libc::_SC_PAGESIZE) as usize;
+        let page = (entry as usize / size * size) as *mut c_void;
+        if libc::mprotect(page, size, libc::PROT_READ | libc::PROT_WRITE) == 0 {
+            entry.write_volatile(address);
+        }
+    }
+}
