@@ -24,6 +24,7 @@ pub mod protocol;
 pub mod reader;
 mod session;
 mod shared;
+pub mod shell;
 mod stdin;
 mod sys;
 pub mod tree;

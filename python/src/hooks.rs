@@ -1,7 +1,7 @@
 //! Small hooks into CPython: modules that are looked after when they are imported, and functions that the session must see.
 
 use crate::bring_up::set_flag;
-use crate::{figures, fork, input, library, session, sources};
+use crate::{figures, fork, input, library, session, sources, system};
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
@@ -22,6 +22,7 @@ pub(crate) fn install(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()>
     hook_threads(py, &modules)?;
     hook_signal(py)?;
     fork::hook(py)?;
+    system::hook(py)?;
     hook_exit(py)
 }
 

@@ -18,6 +18,7 @@ mod library;
 mod output;
 mod requests;
 mod sources;
+mod system;
 
 use pyo3::prelude::*;
 use worker::engine::Engine;

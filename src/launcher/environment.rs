@@ -1,8 +1,7 @@
 //! The environment of the session: what is inherited, what `--env` and `--clear-env` make of it, and a locale for UTF-8.
 
-use super::cli::{Transport, Wish};
+use super::cli::Wish;
 use super::sys;
-use crate::config::Dialect;
 use std::env;
 use std::ffi::{OsStr, OsString};
 
