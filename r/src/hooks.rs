@@ -35,12 +35,19 @@ fn own_address() -> sighandler_t {
 
 /// `signal`, as libR calls it.
 unsafe extern "C-unwind" fn signal(number: c_int, handler: sighandler_t) -> sighandler_t {
-    let is_function = handler != libc::SIG_DFL && handler != libc::SIG_IGN && handler != libc::SIG_ERR;
-    if number != libc::SIGINT || !is_function || !interrupt::is_installed() {
+    let is_end_of_wait = HANDLER.load(SeqCst) != 0;
+    // R's handler may run before R knows what to put back; what it puts back then is no handler at all.
+    let is_own = handler == own_address() || (is_end_of_wait && handler == libc::SIG_DFL);
+    let is_function = is_own || ![libc::SIG_DFL, libc::SIG_IGN, libc::SIG_ERR].contains(&handler);
+    if number != libc::SIGINT || !is_function || !(is_end_of_wait || interrupt::is_installed()) {
         // SAFETY: what libR asked for.
         return unsafe { libc::signal(number, handler) };
     }
-    let before = HANDLER.swap(if handler == own_address() { 0 } else { handler }, SeqCst);
+    let before = HANDLER.swap(if is_own { 0 } else { handler }, SeqCst);
+    if !is_own && crate::console::interrupt_is_pending() {
+        // R has looked for it before it called this, so an interrupt that came in between would wait for the end of the wait.
+        pass_on();
+    }
     if before == 0 { own_address() } else { before }
 }
 

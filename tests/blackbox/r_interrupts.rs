@@ -52,7 +52,7 @@ fn i1_waits_are_interrupted() {
 #[test]
 fn i4_handlers_see_the_interrupt() {
     let mut s = r();
-    for what in ["repeat {}", "Sys.sleep(600)"] {
+    for what in ["repeat {}", "Sys.sleep(600)", "system('sleep 600')"] {
         let id = s.begin(&format!(
             "tryCatch({{cat('go\\n'); {what}}}, interrupt = function(e) cat('caught\\n'))\ncat('on\\n')"
         ));
@@ -68,6 +68,24 @@ fn i4_handlers_see_the_interrupt() {
     s.until_printed(&id, "go");
     s.interrupt();
     assert_eq!(s.finish(&id).interrupted().stdout, "go\nleft\n");
+}
+
+#[test]
+fn i5_message_and_signal_together_are_one_interrupt() {
+    let mut s = r();
+    for what in ["repeat {}", "Sys.sleep(600)", "readline('p ')", "system('sleep 600')"].repeat(5) {
+        let code = format!(
+            "cat('go\\n'); tryCatch({what}, interrupt = function(e) {{Sys.sleep(0.02); cat('caught\\n')}})\ncat('on\\n')"
+        );
+        let id = s.begin(&code);
+        s.until_printed(&id, "go");
+        if what.starts_with("readline") {
+            s.wait_for("p ");
+        }
+        s.interrupt();
+        s.worker.signal(libc::SIGINT);
+        assert_eq!(s.finish(&id).ok().stdout, "go\ncaught\non\n", "{what}");
+    }
 }
 
 #[test]
@@ -88,6 +106,12 @@ fn i3_a_storm_spares_each_next_cell() {
         .into_iter()
         .chain(["1", "Sys.sleep(0.0005)", "for (i in 1:20) cat(i)", "plot(1)", "readline('p ')", "system('true')"])
         .collect();
+    // An interrupt while R loads a function, and another while it says so, spoils the function for R itself.
+    s.run("x <- gsub('a', 'b', 'a'); x <- system('true'); x <- tryCatch(stop(1), error = function(e) 1); Sys.sleep(0)")
+        .ok();
+    let id = s.begin("plot(1)");
+    assert!(matches!(s.next(), Event::OutputImage(_)));
+    s.finish(&id).ok();
     for round in 0..500 {
         let code = codes[random.below(codes.len() as u64) as usize];
         let id = s.begin(code);
