@@ -268,16 +268,18 @@ pub(crate) fn strike() {
     let is_ignored = action == libc::SIG_IGN;
     let set_flag = SET_FLAG.load(SeqCst);
     if is_ignored && set_flag != 0 {
-        // C's system() ignores SIGINT while it waits.
+        // C's system() ignores SIGINT while it waits. The flag is all then: a signal as well would be a second interrupt if the
+        // wait ended at this moment.
         // SAFETY: the pointer was stored from a `Deliver`.
         let set_flag: Deliver = unsafe { std::mem::transmute(set_flag) };
         set_flag();
+    } else {
+        if !handler_is_whole() && current().sa_sigaction == own_handler() {
+            set_handler();
+        }
+        STRUCK.store(true, SeqCst);
+        sys::signal_thread(main as libc::pthread_t, libc::SIGINT);
     }
-    if !handler_is_whole() && current().sa_sigaction == own_handler() {
-        set_handler();
-    }
-    STRUCK.store(true, SeqCst);
-    sys::signal_thread(main as libc::pthread_t, libc::SIGINT);
     // Each of the others by itself, and not the group at once: this process would get a second signal, and while R waits a
     // handler of its own takes each for an interrupt.
     if sys::has_children() {
