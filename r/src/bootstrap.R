@@ -27,6 +27,12 @@ function(record, adopt, next_file, hide, plot) {
         parse(text = text, keep.source = FALSE,
               srcfile = if (isTRUE(getOption("keep.source"))) srcfilecopy("", strsplit(text, "\n", fixed = TRUE)[[1L]]))[[1L]]
 
+    # Raises the parser's error, where R does not let us do so as its prompt does.
+    refuse <- function(text) {
+        error <- tryCatch(parse(text = text, keep.source = FALSE), error = identity)
+        stop(if (inherits(error, "error")) conditionMessage(error) else "unexpected end of input", call. = FALSE)
+    }
+
     # What draws when nothing is open to draw on.
     device <- function(width = NULL, height = NULL, pointsize = 12, bg = "white", ...) {
         if (is.null(width)) width <- get("width", envir = own)

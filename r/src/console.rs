@@ -9,7 +9,7 @@ use crate::console_ffi as ffi;
 use crate::feed::{self, FEED, Parsed};
 use crate::main_cell::MainCell;
 use crate::quit::{self, Wish};
-use crate::{bootstrap, events, failure, large, output, plots, rapi, reads, requests, result};
+use crate::{bootstrap, events, failure, large, output, plots, reads, requests, result};
 use libc::{c_char, c_int, c_uchar};
 use std::ffi::CStr;
 use worker::config::PlotSize;
@@ -135,7 +135,8 @@ pub(crate) unsafe extern "C-unwind" fn read_console(
                 }
                 Step::ParseError => {
                     interrupt::allow();
-                    ffi::parseError(rapi::nil(), 0)
+                    feed::raise();
+                    Step::ToTop
                 }
                 Step::InterruptFirst => {
                     ffi::Rf_onintr();

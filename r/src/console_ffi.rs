@@ -9,6 +9,7 @@
 
 use libR_sys::{ParseStatus, Rboolean, SEXP};
 use libc::{c_char, c_int, c_uchar, c_void, fd_set};
+use std::ffi::CStr;
 
 pub type ReadConsole = unsafe extern "C-unwind" fn(*const c_char, *mut c_uchar, c_int, c_int) -> c_int;
 pub type WriteConsole = unsafe extern "C-unwind" fn(*const c_char, c_int);
@@ -47,11 +48,9 @@ unsafe extern "C-unwind" {
     pub static mut R_Outputfile: *mut libc::FILE;
     pub static mut R_Consolefile: *mut libc::FILE;
     pub static R_GlobalContext: *mut c_void;
-    pub static R_Visible: c_int;
     pub fn Rf_PrintValue(value: SEXP);
     pub fn Rf_onintr();
     pub fn Rf_jump_to_toplevel() -> !;
-    pub fn parseError(call: SEXP, line: c_int) -> !;
 
     // Rembedded.h
     pub fn Rf_initialize_R(argc: c_int, argv: *mut *mut c_char) -> c_int;
@@ -67,7 +66,6 @@ unsafe extern "C-unwind" {
     // R_ext/eventloop.h
     pub static mut R_InputHandlers: *mut InputHandler;
     pub static mut R_wait_usec: c_int;
-    pub static mut Rg_wait_usec: c_int;
     pub fn R_checkActivity(usec: c_int, ignore_stdin: c_int) -> *mut fd_set;
     pub fn R_runHandlers(handlers: *mut InputHandler, mask: *mut fd_set);
 
@@ -77,4 +75,10 @@ unsafe extern "C-unwind" {
     pub fn R_ParseVector(text: SEXP, n: c_int, status: *mut ParseStatus, srcfile: SEXP) -> SEXP;
     pub fn R_gc_running() -> c_int;
     pub fn R_ToplevelExec(body: unsafe extern "C-unwind" fn(*mut c_void), data: *mut c_void) -> Rboolean;
+}
+
+/// The address of something of R's that not every R lets others see; null where this one does not.
+pub fn optional(name: &CStr) -> *mut c_void {
+    // SAFETY: dlsym takes a C string. libR is loaded globally.
+    unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }
 }

@@ -4,6 +4,7 @@
 
 use crate::console_ffi as ffi;
 use crate::{failure, rapi};
+use std::sync::OnceLock;
 use std::time::Duration;
 use worker::interrupt;
 
@@ -15,6 +16,9 @@ pub(crate) struct Sources {
     /// How often something in R wants to be asked.
     pub every: Option<Duration>,
 }
+
+/// Where R keeps how often graphics devices want to be served.
+static GRAPHICS: OnceLock<usize> = OnceLock::new();
 
 /// What R wants to be served at this moment.
 pub(crate) fn sources() -> Sources {
@@ -29,7 +33,10 @@ pub(crate) fn sources() -> Sources {
             }
             handler = this.next;
         }
-        [ffi::R_wait_usec, ffi::Rg_wait_usec].into_iter().filter(|&every| every > 0).min()
+        // What graphics devices ask for, where this R has that.
+        let graphics = *GRAPHICS.get_or_init(|| ffi::optional(c"Rg_wait_usec") as usize) as *const libc::c_int;
+        let graphics = graphics.as_ref().copied();
+        [ffi::R_wait_usec, graphics.unwrap_or(0)].into_iter().filter(|&every| every > 0).min()
     };
     Sources { fds, every: every.and_then(|every| u64::try_from(every).ok()).map(Duration::from_micros) }
 }

@@ -134,6 +134,22 @@ pub(crate) fn parse() -> Parsed {
     }
 }
 
+/// Raises the error of the cell that was parsed last.
+pub(crate) fn raise() {
+    type ParseError = unsafe extern "C-unwind" fn(SEXP, libc::c_int);
+    let function = ffi::optional(c"parseError");
+    if !function.is_null() {
+        // SAFETY: the function has this type wherever it exists. It jumps.
+        unsafe { std::mem::transmute::<*mut libc::c_void, ParseError>(function)(rapi::nil(), 0) };
+    }
+    // SAFETY: every value is protected until it is used; this jumps as well.
+    unsafe {
+        let code = FEED.with(|feed| libR_sys::Rf_protect(rapi::string(&feed.code)));
+        let call = libR_sys::Rf_protect(libR_sys::Rf_lang2(rapi::symbol(c"refuse"), code));
+        ffi::Rf_eval(call, crate::bootstrap::own());
+    }
+}
+
 /// Tells whether R source, a character vector, is whole, broken or not finished. Jumps when the lexer raises an error.
 pub(crate) fn judge(code: SEXP) -> ParseStatus {
     let mut status = ParseStatus::PARSE_NULL;

@@ -17,9 +17,15 @@ pub(crate) fn evaluate() {
         let expression = libR_sys::Rf_protect(ffi::Rf_eval(call, bootstrap::own()));
         let value = libR_sys::Rf_protect(ffi::Rf_eval(expression, libR_sys::R_GlobalEnv));
         result::set_last_value(value);
-        if ffi::R_Visible != 0 {
+        if is_visible() {
             ffi::Rf_PrintValue(value);
         }
         libR_sys::Rf_unprotect(4);
     }
+}
+
+/// Whether the value that was just computed is one to print.
+fn is_visible() -> bool {
+    // SAFETY: R's variable, an int; where this R hides it nothing is lost but a value that was to stay invisible.
+    unsafe { ffi::optional(c"R_Visible").cast::<libc::c_int>().as_ref().is_none_or(|visible| *visible != 0) }
 }

@@ -90,7 +90,7 @@ pub(crate) fn promise_is_kept(promise: SEXP) -> bool {
     type Value = unsafe extern "C-unwind" fn(SEXP) -> SEXP;
     // SAFETY: the name is R's, and the function has this type wherever it exists.
     unsafe {
-        let function = libc::dlsym(libc::RTLD_DEFAULT, c"PRVALUE".as_ptr());
+        let function = ffi::optional(c"PRVALUE");
         !function.is_null() && std::mem::transmute::<*mut c_void, Value>(function)(promise) != libR_sys::R_UnboundValue
     }
 }

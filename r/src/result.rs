@@ -5,6 +5,7 @@
 
 #![expect(unsafe_code, reason = "puts a promise where R keeps a value")]
 
+use crate::console_ffi as ffi;
 use crate::main_cell::MainCell;
 use crate::rapi;
 use libR_sys::{SEXP, SEXPTYPE};
@@ -30,8 +31,8 @@ static MEANS: MainCell<Option<(MakePromise, SetValue)>> = MainCell::new(None);
 pub(crate) fn prepare() {
     // SAFETY: the names are R's, and the functions have these types wherever they exist.
     MEANS.set(unsafe {
-        let make = libc::dlsym(libc::RTLD_DEFAULT, c"R_mkEVPROMISE".as_ptr());
-        let set = libc::dlsym(libc::RTLD_DEFAULT, c"SET_SYMVALUE".as_ptr());
+        let make = ffi::optional(c"R_mkEVPROMISE");
+        let set = ffi::optional(c"SET_SYMVALUE");
         (!make.is_null() && !set.is_null())
             .then(|| (transmute::<*mut libc::c_void, MakePromise>(make), transmute::<*mut libc::c_void, SetValue>(set)))
     });
