@@ -250,6 +250,7 @@ fn next_turn() -> Step {
         match engine.next(&mut sources.fds, sources.every) {
             Turn::Cell(cell) => {
                 forget_interrupt();
+                crate::handle_interrupts();
                 failure::forget();
                 PHASE.set(Phase::Running);
                 FEED.with(|feed| feed.load(cell.code));

@@ -90,7 +90,7 @@ unsafe fn start(config: &Config, engine: Engine) {
         if config.dialect == Dialect::McpRepl {
             output::do_not_buffer();
         }
-        interrupt::install(interrupted, note_interrupt);
+        handle_interrupts();
         hooks::install();
         nudge::start();
         interrupt::allow();
@@ -98,6 +98,13 @@ unsafe fn start(config: &Config, engine: Engine) {
         interrupt::forbid();
     }
     console::note_top();
+}
+
+/// Puts our SIGINT handler in its place, also when some library has put its own there.
+fn handle_interrupts() {
+    if !interrupt::is_installed() {
+        interrupt::install(interrupted, note_interrupt);
+    }
 }
 
 /// An interrupt has reached R's thread, in signal context: jumps when R waits where it allows for that.

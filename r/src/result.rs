@@ -38,9 +38,15 @@ pub(crate) fn prepare() {
     });
 }
 
+/// The symbol `.Last.value`, kept because every line of output asks for its value.
+static SYMBOL: MainCell<SEXP> = MainCell::new(null_mut());
+
 fn last_value() -> SEXP {
+    if SYMBOL.get().is_null() {
+        SYMBOL.set(rapi::symbol(c".Last.value"));
+    }
     // SAFETY: reads a binding of the base environment.
-    unsafe { libR_sys::Rf_findVarInFrame(libR_sys::R_BaseEnv, rapi::symbol(c".Last.value")) }
+    unsafe { libR_sys::Rf_findVarInFrame(libR_sys::R_BaseEnv, SYMBOL.get()) }
 }
 
 /// An expression begins; `is_last`: the cell's last one. Allocates in R.

@@ -1,5 +1,6 @@
 //! I: interrupts of R, and R6.
 
+use crate::harness::{Session, bare_launch};
 use crate::r::r;
 use crate::storms::Random;
 use std::time::Duration;
@@ -100,8 +101,17 @@ fn i3_an_interrupt_while_idle_is_answered_and_forgotten() {
 
 #[test]
 fn i3_a_storm_spares_each_next_cell() {
-    let mut s = r().patient(Duration::from_secs(150));
-    let mut random = Random::new(3);
+    storm(r(), 500);
+}
+
+#[test]
+fn i3_a_storm_on_one_cpu_spares_each_next_cell() {
+    storm(Session::start(bare_launch("r").through(["taskset", "-c", "0"])), 200);
+}
+
+fn storm(s: Session, rounds: u64) {
+    let mut s = s.patient(Duration::from_secs(150));
+    let mut random = Random::new(rounds);
     let codes: Vec<&str> = ENDLESS
         .into_iter()
         .chain(["1", "Sys.sleep(0.0005)", "for (i in 1:20) cat(i)", "plot(1)", "readline('p ')", "system('true')"])
@@ -112,7 +122,7 @@ fn i3_a_storm_spares_each_next_cell() {
     let id = s.begin("plot(1)");
     assert!(matches!(s.next(), Event::OutputImage(_)));
     s.finish(&id).ok();
-    for round in 0..500 {
+    for round in 0..rounds {
         let code = codes[random.below(codes.len() as u64) as usize];
         let id = s.begin(code);
         let until = std::time::Instant::now() + Duration::from_micros(random.below(3000));
