@@ -23,6 +23,8 @@ static PHASE: MainCell<Phase> = MainCell::new(Phase::Starting);
 /// R's innermost context while its own prompt asks.
 static TOP: MainCell<*mut libc::c_void> = MainCell::new(std::ptr::null_mut());
 static PLOT: MainCell<PlotSize> = MainCell::new(PlotSize { width: 7.0, height: 5.0, dpi: 96.0 });
+/// The worker's own R code has been begun.
+static IS_BOOTSTRAPPED: MainCell<bool> = MainCell::new(false);
 /// R has evaluated what it was fed.
 static EVALUATED: MainCell<bool> = MainCell::new(false);
 
@@ -164,7 +166,7 @@ fn ask(prompt: *const c_char, buffer: *mut c_uchar, size: c_int) -> Step {
         // SAFETY: R's buffer has at least one byte.
         let has_jumped = unsafe { *buffer } == 0;
         return match PHASE.get() {
-            Phase::Starting => Step::Bootstrap,
+            Phase::Starting => begin(),
             Phase::Idle => next_turn(),
             Phase::Running => go_on(has_jumped, buffer, size),
         };
@@ -185,6 +187,16 @@ fn started() {
     PHASE.set(Phase::Idle);
     engine().started(&bootstrap::runtime());
     forget_interrupt();
+}
+
+/// R is up. When this is asked again, R has left our own code by an error, and its text has been printed.
+fn begin() -> Step {
+    if IS_BOOTSTRAPPED.with(|is_tried| std::mem::replace(is_tried, true)) {
+        quit::give_reason("the worker's own R code failed; does `R --vanilla` start and have its base packages?");
+        return Step::End(Wish::Runtime { save: quit::SA_SUICIDE, status: 1, run_last: false });
+    }
+    forget_interrupt();
+    Step::Bootstrap
 }
 
 /// R has noted an interrupt and not acted on it.

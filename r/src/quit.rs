@@ -26,7 +26,7 @@ static GIVEN_UP: MainCell<Option<String>> = MainCell::new(None);
 
 const SA_SAVE: c_int = 4;
 const SA_SAVEASK: c_int = 5;
-const SA_SUICIDE: c_int = 6;
+pub(crate) const SA_SUICIDE: c_int = 6;
 
 /// R says why it cannot go on.
 pub(crate) fn give_reason(message: &str) {
