@@ -26,6 +26,7 @@ mod hygiene;
 mod init;
 mod interrupts;
 mod isolation;
+mod limits;
 mod listen;
 mod malformed;
 mod merging;
