@@ -37,6 +37,10 @@ pub struct Config {
     /// An engine that runs in an exec'd interpreter writes one byte here once it is up: until then a monitor process would say
     /// that the start failed.
     pub startup_pipe: Option<RawFd>,
+    /// One byte is written here when the session has said its end: until then somebody outside of its limits would say that
+    /// they ended it.
+    #[serde(default)]
+    pub end_pipe: Option<RawFd>,
     /// What `worker_ready.capabilities.limits` says; absent when no limit was asked for.
     pub limits: Option<serde_json::Value>,
     /// How to bring up Python; present when `lang` is Python.

@@ -19,13 +19,14 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-const SIGNALS: [(libc::c_int, &str); 6] = [
+const SIGNALS: [(libc::c_int, &str); 7] = [
     (libc::SIGSEGV, "SIGSEGV"),
     (libc::SIGBUS, "SIGBUS"),
     (libc::SIGFPE, "SIGFPE"),
     (libc::SIGILL, "SIGILL"),
     (libc::SIGABRT, "SIGABRT"),
     (libc::SIGSYS, "SIGSYS"),
+    (libc::SIGXCPU, "SIGXCPU"),
 ];
 /// How long the handler waits for the output thread.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -57,6 +58,8 @@ struct Place {
     temp_dir: Option<CString>,
     /// The socket file of `--listen`.
     socket_file: Option<(CString, SocketFile)>,
+    /// Who would say the end in our stead listens here.
+    end_pipe: Option<RawFd>,
 }
 
 static PLACE: OnceLock<Place> = OnceLock::new();
@@ -77,7 +80,7 @@ pub(crate) fn install(emitter: std::sync::Arc<Emitter>, config: &Config) -> std:
     let to_c = |path: &Path| CString::new(path.as_os_str().as_bytes()).ok();
     let temp_dir = config.temp_dir.as_deref().and_then(to_c);
     let socket_file = config.socket_file.clone().and_then(|file| Some((to_c(&file.path)?, file)));
-    let place = Place { emitter, done: Wake::new()?, temp_dir, socket_file };
+    let place = Place { emitter, done: Wake::new()?, temp_dir, socket_file, end_pipe: config.end_pipe };
     if PLACE.set(place).is_err() {
         return Ok(());
     }
@@ -124,7 +127,8 @@ extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, _context
     if !crate::child::in_child() && is_first {
         // SAFETY: the kernel passes a valid siginfo; the address is read only where the kernel has set it.
         unsafe {
-            HAS_ADDRESS.store((*info).si_code > 0 && signal != libc::SIGABRT, SeqCst);
+            let is_fault = matches!(signal, libc::SIGSEGV | libc::SIGBUS | libc::SIGFPE | libc::SIGILL);
+            HAS_ADDRESS.store((*info).si_code > 0 && is_fault, SeqCst);
             ADDRESS.store((*info).si_addr() as usize, SeqCst);
         }
         if let Some(place) = PLACE.get() {
@@ -217,6 +221,9 @@ fn speak(emitter: &Emitter, can_wait: bool) {
         line.push(b" at address 0x");
         line.push_hex(ADDRESS.load(SeqCst));
     }
+    if signal == libc::SIGXCPU {
+        line.push(b" (the limit of CPU time is reached)");
+    }
     let notes = NOTES.load(SeqCst);
     if notes >= 0 {
         // SAFETY: pread writes at most the given number of bytes into the buffer.
@@ -235,6 +242,9 @@ fn speak(emitter: &Emitter, can_wait: bool) {
     line.push(b"\"}\n");
     let len = line.len;
     put(fd, &output[..len]);
+    if let Some(pipe) = PLACE.get().and_then(|place| place.end_pipe) {
+        put(pipe, b"1");
+    }
 }
 
 /// Removes the session's temporary directory by a program of its own: doing it here would allocate.

@@ -12,7 +12,7 @@ use crate::protocol::{
     Capabilities, Code, Event, NAME, Outcome, ProtocolInfo, Ready, Refusal, Response, SessionEnd, VERSION, WORKER, line,
 };
 use crate::session::{CellRef, Interrupt, Phase, QueuedCell, Request, Running, State};
-use crate::sys::Wake;
+use crate::sys::{self, Wake};
 use crate::tree;
 use parking_lot::{Condvar, Mutex};
 use serde_json::Value;
@@ -177,6 +177,10 @@ impl Shared {
             self.emitter.append_last(&line);
         }
         self.emitter.flush_within(LAST_WORDS);
+        if let Some(pipe) = self.config.end_pipe {
+            // Nobody needs it that is not there.
+            let _ = sys::write(pipe, b"1");
+        }
     }
 
     /// The cell that the calling thread belongs to.

@@ -60,6 +60,12 @@ pub(super) struct Evidence<'a> {
 }
 
 impl Evidence<'_> {
+    /// It ran under a limit of memory, and whoever watches over that has said that it was killed.
+    fn reached_its_memory(&self) -> bool {
+        let message = self.last.and_then(|last| last.message.as_deref());
+        message.is_some_and(|message| message.starts_with("out of memory"))
+    }
+
     /// The one reason that the evidence allows.
     pub fn reason(&self) -> Reason {
         let message = || {
@@ -70,7 +76,7 @@ impl Evidence<'_> {
         if let Some(signal) = self.status.signal() {
             return match self.sent {
                 Some(sent) if sent == signal => Reason::Killed(signal),
-                _ if signal == libc::SIGKILL && self.out_of_memory => Reason::OutOfMemory,
+                _ if signal == libc::SIGKILL && (self.out_of_memory || self.reached_its_memory()) => Reason::OutOfMemory,
                 _ => Reason::Signal(signal),
             };
         }
@@ -205,6 +211,8 @@ mod tests {
         assert_eq!(killed.reason(), Reason::OutOfMemory);
         killed.sent = Some(libc::SIGKILL);
         assert_eq!(killed.reason(), Reason::Killed(libc::SIGKILL));
+        let said = end(EndReason::Crash, Some("out of memory: the session reached its limit"), None);
+        assert_eq!(evidence(libc::SIGKILL, Some(&said)).reason(), Reason::OutOfMemory);
         let said = end(EndReason::Crash, None, None);
         let crash = evidence(libc::SIGSEGV, Some(&said));
         assert_eq!(crash.reason(), Reason::Signal(libc::SIGSEGV));

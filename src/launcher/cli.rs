@@ -1,5 +1,6 @@
 //! The command line: what a supervisor or a person may ask for, checked as far as words alone can be.
 
+use super::limits::Limits;
 use crate::config::{Dialect, Lang, PlotSize};
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, Parser, ValueEnum};
@@ -69,6 +70,22 @@ pub struct Arguments {
     #[arg(long)]
     clear_env: bool,
 
+    /// Limit the session: memory, cpu-seconds, processes, file-size, open-files; may be repeated.
+    #[arg(long = "limit", value_name = "NAME=VALUE,…", action = ArgAction::Append)]
+    limits: Vec<String>,
+
+    /// Let the session make no sockets but Unix ones.
+    #[arg(long)]
+    no_network: bool,
+
+    /// Let the session write only below these directories, and in its own temporary one.
+    #[arg(long, value_name = "DIR", num_args = 1.., action = ArgAction::Append)]
+    write_only: Vec<PathBuf>,
+
+    /// Let the session write nowhere but in its own temporary directory.
+    #[arg(long, conflicts_with = "write_only")]
+    read_only: bool,
+
     /// End when this process ends.
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
     parent: Option<i32>,
@@ -132,6 +149,8 @@ pub struct Wish {
     pub set_env: Vec<(OsString, OsString)>,
     /// `--clear-env`.
     pub clear_env: bool,
+    /// `--limit`, `--no-network`, `--write-only`, `--read-only`.
+    pub limits: Limits,
     /// `--parent`.
     pub parent: Option<i32>,
     /// `--stdio-control`.
@@ -198,7 +217,9 @@ pub fn parse(arguments: impl Iterator<Item = OsString>, around: &Surroundings) -
         .collect::<Result<_, _>>()
         .map_err(|message| usage(ErrorKind::ValueValidation, message))?;
     let (transport, dialect) = wish.transport(around)?;
+    let limits = wish.limits().map_err(|message| usage(ErrorKind::ValueValidation, message))?;
     Ok(Wish {
+        limits,
         transport,
         by_environment: wish.ipc_fd.is_none(),
         dialect,
@@ -242,6 +263,15 @@ impl Arguments {
             }
             _ => Ok(()),
         }
+    }
+
+    fn limits(&mut self) -> Result<Limits, String> {
+        let mut limits = Limits { no_network: self.no_network, ..Limits::default() };
+        self.limits.iter().try_for_each(|text| limits.take(text).map_err(|why| format!("--limit {text}: {why}")))?;
+        if self.read_only || !self.write_only.is_empty() {
+            limits.writable = Some(std::mem::take(&mut self.write_only));
+        }
+        Ok(limits)
     }
 
     fn transport(&self, around: &Surroundings) -> Result<(Transport, Dialect), clap::Error> {

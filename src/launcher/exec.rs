@@ -43,7 +43,7 @@ fn prepare(
     file.rewind()?;
     let file = OwnedFd::from(file);
     let memory = engine.memory.as_ref().map(AsRawFd::as_raw_fd);
-    for fd in [Some(up.as_raw_fd()), Some(file.as_raw_fd()), memory].into_iter().flatten() {
+    for fd in [Some(up.as_raw_fd()), Some(file.as_raw_fd()), memory, config.end_pipe].into_iter().flatten() {
         sys::set_inherited(fd, true)?;
     }
     link.hand_on()?;

@@ -167,6 +167,18 @@ impl Link {
         self.given.iter().try_for_each(|fd| sys::set_inherited(*fd, true))
     }
 
+    /// Says the end in the stead of a session that can no longer.
+    pub fn say_end(&self, end: SessionEnd) {
+        let message = end.message.clone().unwrap_or_default();
+        let end = match self.dialect {
+            Dialect::Worker => end,
+            Dialect::McpRepl => SessionEnd { signal: None, exit_code: None, ..end },
+        };
+        // It may have died in the middle of a line; an empty one means nothing.
+        let _ = write_patiently(self.events(), &[b"\n", protocol::line(&Event::SessionEnd(end)).as_slice()].concat());
+        let _ = write_patiently(&self.diagnostics, format!("worker: {message}\n").as_bytes());
+    }
+
     /// Says that the session did not start, to the supervisor and on standard error.
     pub fn say_failure(&self, message: &str) {
         let line = failure_line(self.dialect, message);

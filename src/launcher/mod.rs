@@ -6,6 +6,7 @@
 
 mod activation;
 mod bundle;
+mod cgroup;
 mod cli;
 mod console;
 mod elf;
@@ -14,12 +15,15 @@ mod exec;
 mod hello;
 mod host;
 mod init;
+mod keeper;
+mod limits;
 mod link;
 mod listen;
 mod probe;
 mod pyenv;
 mod python;
 mod r;
+mod sandbox;
 mod screen;
 mod search;
 mod start;
@@ -50,6 +54,7 @@ pub fn run() -> ExitCode {
             return ExitCode::from(error.exit_code() as u8);
         }
     };
+    wish.limits.resolve(&beginning.folder);
     if let Err(error) = init::stand_in() {
         return refuse(format!("cannot be the init of this container: {error}"));
     }

@@ -2,6 +2,7 @@
 
 use super::bundle::{self, Engine, EngineFile};
 use super::cli::{Accepted, Transport, Wish};
+use super::limits::LimitError;
 use super::link::Link;
 use super::python::{self, PythonError, Route};
 use super::r::{self, RError};
@@ -12,6 +13,7 @@ use crate::tree;
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -70,6 +72,9 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// A limit that could be enforced a moment ago.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
     /// The system refuses something else.
     #[error("cannot start the session: {0}")]
     Io(#[from] io::Error),
@@ -116,7 +121,7 @@ impl Beginning {
 pub fn check(wish: &Wish, beginning: &Beginning) -> Result<(), String> {
     match wish.cwd.as_ref().filter(|folder| !beginning.folder.join(folder).is_dir()) {
         Some(folder) => Err(format!("there is no directory {} (--cwd)", folder.display())),
-        None => Ok(()),
+        None => wish.limits.check().map_err(|error| error.to_string()),
     }
 }
 
@@ -181,6 +186,9 @@ fn start(
     if wish.dialect == Dialect::Worker {
         *temporary = Some(make_temporary_folder()?);
     }
+    // Files that the session itself may not write any more are written before.
+    let file = engine.file()?;
+    let enforced = wish.limits.enforce(&marker, temporary.as_deref(), link)?;
     let config = Config {
         lang: wish.lang,
         session_id: wish.session_id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
@@ -194,7 +202,8 @@ fn start(
         socket_file: link.socket_file().cloned(),
         listener: link.listener(),
         startup_pipe: None,
-        limits: None,
+        limits: enforced.told.clone(),
+        end_pipe: enforced.end_pipe.as_ref().map(AsRawFd::as_raw_fd),
         python: match &runtime {
             Runtime::Python(python) => {
                 Some(PythonConfig { executable: python.executable.clone(), startup: wish.startup })
@@ -211,13 +220,13 @@ fn start(
         Runtime::Python(python) => match python.route {
             Route::Library(library) => {
                 host::load_runtime(&library)?;
-                call(engine, &config)
+                call(engine, file, &config)
             }
-            Route::Exec => Err(exec::run(&python.executable, engine.file()?, config, link)),
+            Route::Exec => Err(exec::run(&python.executable, file, config, link)),
         },
         Runtime::R(installation) => {
             host::load_runtime(&installation.library)?;
-            call(engine, &config)
+            call(engine, file, &config)
         }
     }
 }
@@ -285,9 +294,9 @@ fn make_temporary_folder() -> Result<PathBuf, StartError> {
 ///
 /// The process ends with it, and so does a child that user code forks: what the launcher owns belongs to the engine by
 /// then and must not be given back twice.
-fn call(engine: Engine, config: &Config) -> Result<Infallible, StartError> {
+fn call(engine: Engine, file: EngineFile, config: &Config) -> Result<Infallible, StartError> {
     let json = serde_json::to_vec(config).map_err(io::Error::from)?;
-    let EngineFile { path, memory } = engine.file()?;
+    let EngineFile { path, memory } = file;
     let loaded = match host::load_engine(&path) {
         Err(_) if memory.is_none() => host::load_engine(&engine.in_memory()?.path),
         loaded => loaded,

@@ -305,6 +305,20 @@ pub fn send_signal(pid: i32, signal: i32) {
     unsafe { libc::kill(pid, signal) };
 }
 
+/// Makes a write beyond the limit of a file's size an error of that write. Not by ignoring the signal, which children
+/// would inherit.
+pub fn survive_large_files() {
+    extern "C" fn nothing(_: libc::c_int) {}
+    let handler: extern "C" fn(libc::c_int) = nothing;
+    // SAFETY: sigaction is plain data, and a handler that does nothing is safe at any moment.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler as usize;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigaction(libc::SIGXFSZ, &raw const action, std::ptr::null_mut());
+    }
+}
+
 /// Ends this process at once: no destructors, no exit handlers.
 pub fn leave(code: i32) -> ! {
     // SAFETY: it does not return and touches nothing.

@@ -27,6 +27,7 @@ mod hygiene;
 mod init;
 mod interrupts;
 mod isolation;
+mod limits;
 mod listen;
 mod malformed;
 mod mcp_repl;
