@@ -121,6 +121,7 @@ impl Engine {
         child::watch_forks(&ours);
         shared.say_worker_ready();
         interrupt::catch_end_signals(shared.control_wake.fd());
+        sys::go_on_when_the_parent_dies();
         output::spawn(emitter.clone())?;
         crash::install(emitter, &shared.config)?;
         control::spawn(shared.clone(), requests)?;

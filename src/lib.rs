@@ -16,6 +16,8 @@ mod emitter;
 pub mod engine;
 mod escape;
 mod framing;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod interrupt;
 #[cfg(feature = "launcher")]
 pub mod launcher;
@@ -23,6 +25,8 @@ mod output;
 pub mod protocol;
 pub mod reader;
 mod session;
+#[cfg(any(test, feature = "fuzzing"))]
+mod session_model;
 mod shared;
 pub mod shell;
 mod stdin;

@@ -435,6 +435,15 @@ pub fn become_subreaper() {
     };
 }
 
+/// When the parent dies, a process that was stopped goes on, and finds that its supervisor is gone. Nobody else might wake it.
+pub fn go_on_when_the_parent_dies() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: prctl with integer arguments touches no memory.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGCONT, 0, 0, 0)
+    };
+}
+
 /// Resident memory of this process in bytes; 0 where it cannot be told.
 pub fn resident_bytes() -> u64 {
     let Ok(statm) = std::fs::read_to_string("/proc/self/statm") else { return 0 };

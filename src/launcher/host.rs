@@ -36,8 +36,30 @@ pub fn load_engine(path: &Path) -> Result<LoadedEngine, libloading::Error> {
 impl LoadedEngine {
     /// Hosts the session that the configuration describes; gives the exit status.
     pub fn call(self, config: &[u8]) -> i32 {
-        (self.main)(config.as_ptr(), config.len())
+        // SAFETY: the function is the engine's entry point, and the buffer lives across the call.
+        unsafe { call_at_the_end_of_the_stack(config.as_ptr(), config.len(), self.main) }
     }
+}
+
+// Calls `main`. Whoever looks for a handler of a C++ exception finds the end of the stack here, as the function has no entry
+// in the unwinding tables, and so `std::terminate` is called where the exception was thrown, with the runtime's stack as it
+// was. Else the search comes to `main` of Rust, which would stop it only after the stack has been unwound, and a runtime
+// that looks at its stack when it is told of SIGABRT would crash once more.
+#[cfg(target_arch = "x86_64")]
+#[unsafe(naked)]
+unsafe extern "C" fn call_at_the_end_of_the_stack(config: *const u8, len: usize, main: Main) -> i32 {
+    core::arch::naked_asm!("push rbp", "mov rbp, rsp", "call rdx", "pop rbp", "ret")
+}
+
+#[cfg(target_arch = "aarch64")]
+#[unsafe(naked)]
+unsafe extern "C" fn call_at_the_end_of_the_stack(config: *const u8, len: usize, main: Main) -> i32 {
+    core::arch::naked_asm!("stp x29, x30, [sp, #-16]!", "mov x29, sp", "blr x2", "ldp x29, x30, [sp], #16", "ret")
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+unsafe extern "C" fn call_at_the_end_of_the_stack(config: *const u8, len: usize, main: Main) -> i32 {
+    main(config, len)
 }
 
 /// The dynamic linker's own words.

@@ -4,6 +4,7 @@ use crate::harness::{LIMIT, WORKER};
 use crate::pythons;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ const SUPERVISOR: &str = r#"
 import sys, time
 sys.path.insert(0, sys.argv[1])
 from worker_client import Worker, text_of
-worker = Worker(args=["--python", sys.argv[2]], program=sys.argv[3], transport=sys.argv[5], backlog=3)
+worker = Worker(args=["--python", sys.argv[2], "--startup"], program=sys.argv[3], transport=sys.argv[5], backlog=3)
 worker.cell(sys.argv[4])
 print("worker", worker.process.pid, flush=True)
 text = ""
@@ -53,6 +54,11 @@ fn left_of(pid: u32, named: &BTreeSet<u32>) -> Vec<(u32, String)> {
 
 /// Kills the supervisor of a session that runs this, when it has said `go`; lines `pid N` name further processes.
 fn leaves_nothing(code: &str, transport: &str) {
+    leaves_nothing_after(Path::new(""), code, transport);
+}
+
+/// The same of a session that begins with a startup file, if it is not empty.
+fn leaves_nothing_after(startup: &Path, code: &str, transport: &str) {
     let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
     let python = &pythons::default().path;
     let mut supervisor = Command::new(python)
@@ -61,6 +67,7 @@ fn leaves_nothing(code: &str, transport: &str) {
         .args([WORKER, code, transport])
         .stdout(Stdio::piped())
         .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONSTARTUP", startup)
         .spawn()
         .unwrap();
     let mut pid = 0;
@@ -165,4 +172,30 @@ fn l3_children_that_left_the_group_end_with_the_session() {
 fn l3_forked_pythons_end_with_the_session() {
     let pool = "import multiprocessing as mp, time\np = mp.get_context('fork').Process(target=time.sleep, args=(1000,)); p.start()\nprint('pid', p.pid)\nprint('go', flush=True)\np.join()";
     leaves_nothing(pool, "socket");
+}
+
+#[test]
+fn l3_a_session_that_starts_or_finalises_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let profile = folder.path().join("profile.py");
+    let slow = "import atexit, subprocess, time\np = subprocess.Popen(['sleep', '1000'])\nprint('pid', p.pid)\nprint('go', flush=True)\n";
+    std::fs::write(&profile, format!("{slow}time.sleep(1000)")).unwrap();
+    leaves_nothing_after(&profile, "'never'", "socket");
+    leaves_nothing(
+        &format!("import atexit\n@atexit.register\ndef late():\n    exec({slow:?})\n    time.sleep(1000)\nexit()"),
+        "socket",
+    );
+    leaves_nothing(
+        &format!(
+            "import atexit\n@atexit.register\ndef late():\n    exec({slow:?})\n    import ctypes; ctypes.PyDLL(None).sleep(1000)\nexit()"
+        ),
+        "pipes",
+    );
+}
+
+#[test]
+fn l3_a_session_that_was_stopped_ends() {
+    leaves_nothing("import os, signal\nprint('go', flush=True)\nos.kill(os.getpid(), signal.SIGSTOP)", "socket");
+    let child = "import os, signal, subprocess\np = subprocess.Popen(['sleep', '1000'])\nprint('pid', p.pid)\nos.kill(p.pid, signal.SIGSTOP)\nprint('go', flush=True)";
+    leaves_nothing(child, "pipes");
 }

@@ -95,7 +95,9 @@ impl Peer {
         loop {
             let message = self.next().expect("an answer");
             match said.last_mut() {
-                Some(last) if message.starts_with("std") && last.starts_with(&message[..7]) => last.push_str(&message[7..]),
+                Some(last) if message.starts_with("std") && last.starts_with(&message[..7]) => {
+                    last.push_str(&message[7..])
+                }
                 _ => said.push(message.clone()),
             }
             if ["ready", "input_wait", "session_end"].iter().any(|kind| message.starts_with(kind)) {
@@ -147,7 +149,8 @@ impl Peer {
         let end = Instant::now() + LIMIT;
         while quiet < 20 {
             assert!(Instant::now() < end, "never asleep");
-            let all_sleep = std::fs::read_dir(&threads).unwrap().all(|thread| matches!(state(thread), Some('S') | None));
+            let all_sleep =
+                std::fs::read_dir(&threads).unwrap().all(|thread| matches!(state(thread), Some('S') | None));
             quiet = if all_sleep { quiet + 1 } else { 0 };
             std::thread::yield_now();
         }
@@ -199,7 +202,10 @@ fn in_short(line: &str) -> String {
         }
         "session_end" => {
             let reason = text("reason");
-            assert!(["shutdown", "reset", "runtime_exit", "crash", "protocol_error"].contains(&reason.as_str()), "{line}");
+            assert!(
+                ["shutdown", "reset", "runtime_exit", "crash", "protocol_error"].contains(&reason.as_str()),
+                "{line}"
+            );
             assert!(message.remove("message").is_none_or(|message| message.is_string()), "{line}");
             format!("session_end {reason}")
         }
@@ -260,7 +266,10 @@ fn r_golden_transcript() {
     p.turn("plot(1)", &["image image/png false", "ready"]);
     p.turn("lines(1:2)", &["image image/png true", "ready"]);
     p.turn("system('echo child')", &["ready"]);
-    p.turn("Sys.getenv(c('MCP_REPL_IPC_READ_FD', 'MCP_REPL_IPC_WRITE_FD'), names = FALSE)", &["stdout [1] \"\" \"\"\n", "ready"]);
+    p.turn(
+        "Sys.getenv(c('MCP_REPL_IPC_READ_FD', 'MCP_REPL_IPC_WRITE_FD'), names = FALSE)",
+        &["stdout [1] \"\" \"\"\n", "ready"],
+    );
     assert_eq!(p.raw("out"), "child\n");
     p.shutdown();
 }
@@ -268,13 +277,19 @@ fn r_golden_transcript() {
 #[test]
 fn raw_descriptors_are_left_as_they_are() {
     let mut p = Peer::python();
-    p.turn("import os, sys, ctypes\nos.write(1, b'one\\n'); os.write(2, b'two\\n'); os.system('echo child')\nNone", &["ready"]);
+    p.turn(
+        "import os, sys, ctypes\nos.write(1, b'one\\n'); os.write(2, b'two\\n'); os.system('echo child')\nNone",
+        &["ready"],
+    );
     assert_eq!((p.raw("out").as_str(), p.raw("err").as_str()), ("one\nchild\n", "two\n"));
     p.turn("ctypes.CDLL(None).printf(b'stdio\\n')\nNone", &["ready"]);
     assert_eq!(p.raw("out"), "one\nchild\nstdio\n", "C's own buffer is passed on before the end of the cell");
     p.turn("os.system('cat')\nNone", &["ready"]);
     assert_eq!(p.raw("out"), "one\nchild\nstdio\nraw stdin\n", "fd 0 is the worker's own");
-    p.turn("pid = os.fork()\nif pid == 0:\n    print('forked')\n    os._exit(0)\nos.waitpid(pid, 0)[1]", &["stdout 0\n", "ready"]);
+    p.turn(
+        "pid = os.fork()\nif pid == 0:\n    print('forked')\n    os._exit(0)\nos.waitpid(pid, 0)[1]",
+        &["stdout 0\n", "ready"],
+    );
     assert!(p.raw("out").ends_with("raw stdin\nforked\n"), "{}", p.raw("out"));
     p.shutdown();
 }
@@ -282,14 +297,16 @@ fn raw_descriptors_are_left_as_they_are() {
 #[test]
 fn long_writes_are_continued() {
     let mut p = Peer::python();
-    for code in ["print('é' * 100000, end='')", "import sys; sys.stdout.buffer.write('é'.encode() * 100000) and None"] {
+    for code in ["print('é' * 100000, end='')", "import sys; sys.stdout.buffer.write('é'.encode() * 100000) and None"]
+    {
         p.send(code);
         let mut pieces = Vec::new();
         let mut all = 0;
         while p.next().unwrap() != "ready" {
             let message: Value = serde_json::from_str(p.log.last().unwrap()).unwrap();
             pieces.push(message["is_continuation"].as_bool().unwrap());
-            all += base64::engine::general_purpose::STANDARD.decode(message["data_b64"].as_str().unwrap()).unwrap().len();
+            all +=
+                base64::engine::general_purpose::STANDARD.decode(message["data_b64"].as_str().unwrap()).unwrap().len();
         }
         assert_eq!((pieces, all), (vec![false, true, true, true], 200_000), "{code}");
     }
@@ -357,7 +374,9 @@ fn a_wait_that_begins_between_batches_is_not_said_and_takes_the_next() {
 #[test]
 fn an_interrupt_is_answered_once_with_message_and_signal() {
     let mut p = Peer::python();
-    for code in ["while True: pass", "import time; time.sleep(60)", "import subprocess; subprocess.run(['sleep', '60'])"] {
+    for code in
+        ["while True: pass", "import time; time.sleep(60)", "import subprocess; subprocess.run(['sleep', '60'])"]
+    {
         p.send(&format!("print('go')\n{code}"));
         p.until("stdout \n");
         p.line(r#"{"type":"interrupt"}"#);
@@ -386,8 +405,14 @@ fn an_interrupt_is_answered_once_with_message_and_signal() {
 #[test]
 fn a_bad_message_ends_the_session() {
     let bad = [
-        "{", "[]", "{}", r#"{"type":"input_batch"}"#, r#"{"type":"input_batch","input":1}"#, r#"{"type":"reset"}"#,
-        r#"{"jsonrpc":"2.0","id":1,"method":"status"}"#, r#"{"type":7}"#,
+        "{",
+        "[]",
+        "{}",
+        r#"{"type":"input_batch"}"#,
+        r#"{"type":"input_batch","input":1}"#,
+        r#"{"type":"reset"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"status"}"#,
+        r#"{"type":7}"#,
     ];
     for line in bad {
         let mut p = Peer::python();

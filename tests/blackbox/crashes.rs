@@ -1,0 +1,119 @@
+//! L2: the last words of a process that dies by a fault: every byte before, `session_end`, and the true wait status.
+
+use crate::harness::{Session, launch};
+use std::os::unix::process::ExitStatusExt;
+use worker::client::{Event, Reason};
+use worker::protocol::EndReason;
+
+/// Says much on every way there is, without a flush, and then dies of `code`.
+fn dying(code: &str) -> String {
+    format!(
+        "import ctypes, mmap, os, signal, sys, threading, time\nfor n in range(3000): print(n)\nos.write(1, b'raw\\n')\n\
+         ctypes.CDLL(None).printf(b'stdio\\n')\nprint('last', end='')\n{code}"
+    )
+}
+
+/// What `dying` prints.
+fn everything() -> String {
+    (0..3000).map(|n| format!("{n}\n")).collect::<String>() + "raw\nstdio\nlast"
+}
+
+fn is_told(mut s: Session, code: &str, signal: i32, name: &str) {
+    s.begin(&dying(code));
+    let end = s.ended();
+    assert_eq!(end.stdout, everything(), "{code}");
+    let last = end.ending.last.expect("a session_end");
+    assert_eq!((last.reason, last.signal.as_deref()), (EndReason::Crash, Some(name)), "{code}");
+    assert_eq!(end.ending.status.signal(), Some(signal), "{code}");
+    assert_eq!(end.ending.reason, Reason::Signal(signal), "{code}");
+}
+
+#[test]
+fn l2_each_fault_is_told_and_is_the_process_s_death() {
+    let by_hand = |name| format!("signal.raise_signal(signal.{name}); time.sleep(100)");
+    let beyond = "import tempfile\nf = tempfile.TemporaryFile(); f.truncate(4096); m = mmap.mmap(f.fileno(), 4096); f.truncate(0); m[0]";
+    for (code, signal, name) in [
+        ("ctypes.memset(0, 0, 1)".to_owned(), libc::SIGSEGV, "SIGSEGV"),
+        ("ctypes.PyDLL(None).memset(0, 0, 1)".to_owned(), libc::SIGSEGV, "SIGSEGV"),
+        (beyond.to_owned(), libc::SIGBUS, "SIGBUS"),
+        (by_hand("SIGFPE"), libc::SIGFPE, "SIGFPE"),
+        (by_hand("SIGILL"), libc::SIGILL, "SIGILL"),
+        (by_hand("SIGSYS"), libc::SIGSYS, "SIGSYS"),
+        ("os.abort()".to_owned(), libc::SIGABRT, "SIGABRT"),
+    ] {
+        is_told(Session::python(), &code, signal, name);
+    }
+}
+
+#[test]
+fn l2_an_exception_of_cpp_that_nobody_catches_is_an_abort_where_it_was_thrown() {
+    let throw = "L = ctypes.CDLL('libstdc++.so.6')\nL.__cxa_allocate_exception.restype = ctypes.c_void_p\n\
+                 p = L.__cxa_allocate_exception(ctypes.c_size_t(8))\nctypes.memset(p, 0, 8)\n\
+                 L.__cxa_throw(ctypes.c_void_p(p), ctypes.byref(ctypes.c_void_p.in_dll(L, '_ZTIi')), None)";
+    let mut s = Session::python();
+    s.begin(&dying(throw));
+    let end = s.ended();
+    assert_eq!(end.stdout, everything());
+    assert!(end.stderr.contains("terminate called after throwing an instance of 'int'"), "{}", end.stderr);
+    let last = end.ending.last.expect("a session_end");
+    assert_eq!(last.signal.as_deref(), Some("SIGABRT"), "{last:?}");
+    assert!(last.message.as_deref().is_some_and(|message| message.contains("<cell 1>")), "{last:?}");
+    assert_eq!(end.ending.status.signal(), Some(libc::SIGABRT));
+}
+
+#[test]
+fn l2_an_overflow_of_the_stack_is_told() {
+    // C code that calls itself through Python's own machinery, without Python's limit.
+    let deep = "f = ctypes.CFUNCTYPE(ctypes.c_int)\n@f\ndef g(): return g()\nsys.setrecursionlimit(10**9)\ng()";
+    is_told(Session::python(), deep, libc::SIGSEGV, "SIGSEGV");
+}
+
+#[test]
+fn l2_a_fault_in_a_thread_is_told() {
+    let thread = "threading.Thread(target=ctypes.memset, args=(0, 0, 1)).start(); time.sleep(100)";
+    is_told(Session::python(), thread, libc::SIGSEGV, "SIGSEGV");
+    let many = "for _ in range(8): threading.Thread(target=ctypes.memset, args=(0, 0, 1)).start()\ntime.sleep(100)";
+    is_told(Session::python(), many, libc::SIGSEGV, "SIGSEGV");
+}
+
+#[test]
+fn l2_a_fault_of_a_forked_child_is_the_child_s() {
+    let mut s = Session::python();
+    for (code, status) in [("ctypes.memset(0, 0, 1)", libc::SIGSEGV), ("os.abort()", libc::SIGABRT)] {
+        let code = format!("import ctypes, os\npid = os.fork()\nif pid == 0: {code}\nos.waitpid(pid, 0)[1] & 127");
+        s.says(&code, &format!("{status}\n"));
+    }
+    s.says("'on'", "'on'\n");
+    s.shutdown();
+}
+
+#[test]
+fn l2_a_supervisor_that_reads_only_afterwards_misses_nothing_that_the_channel_held() {
+    let mut s = Session::start(launch().backlog(1));
+    s.begin("import ctypes\nfor n in range(20000): print(n)\nctypes.memset(0, 0, 1)");
+    let stat = format!("/proc/{}/stat", s.worker.pid());
+    // Dead and not yet waited for: whatever is read from here on was written before.
+    while !std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") Z ")) {
+        std::thread::yield_now();
+    }
+    let end = s.ended();
+    assert!(end.stdout.starts_with("0\n1\n"));
+    assert_eq!(end.stdout, (0..20000).map(|n| format!("{n}\n")).collect::<String>());
+    assert_eq!(end.ending.last.and_then(|last| last.signal).as_deref(), Some("SIGSEGV"));
+}
+
+#[test]
+fn l2_a_fault_leaves_no_process() {
+    let mut s = Session::python();
+    let id = s.begin("import subprocess\np = subprocess.Popen(['sleep', '1000'])\nprint(p.pid, flush=True)\nimport ctypes; ctypes.memset(0, 0, 1)");
+    let mut pid = String::new();
+    while !pid.ends_with('\n') {
+        match s.worker.recv_timeout(crate::harness::LIMIT) {
+            Ok(Event::OutputText(text)) => pid += text.text.as_deref().unwrap_or_default(),
+            other => s.fail(&format!("{other:?} of {id}")),
+        }
+    }
+    s.ended();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+}
