@@ -198,6 +198,7 @@ impl Control {
         let mut state = self.shared.state.lock();
         if state.supervisor_gone(Instant::now()) == Due::Strike {
             interrupt::strike();
+            state.struck(Instant::now());
         }
         self.shared.wake_waiters(&state);
     }
@@ -208,8 +209,10 @@ impl Control {
             Due::Nothing => {}
             Due::Strike => {
                 interrupt::strike();
+                state.struck(Instant::now());
                 self.shared.wake_waiters(&state);
             }
+            Due::Nudge => interrupt::nudge(),
             Due::Force => {
                 drop(state);
                 self.force("forced");

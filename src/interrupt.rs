@@ -18,6 +18,8 @@ const SAME: u64 = 100_000_000;
 static LAST: AtomicU64 = AtomicU64::new(0);
 /// The main thread was struck and our handler has not seen it yet. Only asked when the handler is not told who sent a signal.
 static STRUCK: AtomicBool = AtomicBool::new(false);
+/// The signal on its way is a nudge: it ends a system call and tells the runtime nothing.
+static NUDGED: AtomicBool = AtomicBool::new(false);
 /// The main thread.
 static MAIN: AtomicUsize = AtomicUsize::new(0);
 /// What passes an interrupt on to the runtime: a function pointer of type [`Deliver`] or of a plain handler.
@@ -208,6 +210,9 @@ extern "C" fn on_end(signal: libc::c_int) {
 extern "C" fn on_sigint(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let was_struck = STRUCK.swap(false, SeqCst);
     if !crate::child::in_child() {
+        if NUDGED.swap(false, SeqCst) && !was_struck {
+            return;
+        }
         let from_us = if handler_is_whole() {
             // SAFETY: the kernel passes a valid siginfo to a handler with SA_SIGINFO; getpid cannot fail.
             unsafe { (*info).si_pid() == libc::getpid() }
@@ -252,6 +257,20 @@ fn keep_errno(body: impl FnOnce()) {
         body();
         *errno = saved;
     }
+}
+
+/// Sends the main thread the signal once more, of which the runtime is not told.
+///
+/// A runtime looks at its flag and then enters a system call; a strike between the two leaves the flag set and the call
+/// asleep. The nudge ends the call, and the runtime looks again.
+pub(crate) fn nudge() {
+    let main = MAIN.load(SeqCst);
+    // A handler of R's own, while R waits, would take it for another interrupt.
+    if main == 0 || current().sa_sigaction != own_handler() || !handler_is_whole() {
+        return;
+    }
+    NUDGED.store(true, SeqCst);
+    sys::signal_thread(main as libc::pthread_t, libc::SIGINT);
 }
 
 /// Interrupts the main thread, and every other process of the session's process group.
@@ -411,6 +430,7 @@ impl Drop for Held {
 /// Throws away a SIGINT that is pending: it was meant for a cell that is over.
 pub(crate) fn drop_pending() {
     STRUCK.store(false, SeqCst);
+    NUDGED.store(false, SeqCst);
     while take_pending() {}
 }
 

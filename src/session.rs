@@ -18,6 +18,11 @@ pub(crate) const EXIT_LIMIT: Duration = Duration::from_secs(5);
 /// How long everything may take when the supervisor is gone.
 pub(crate) const GONE_LIMIT: Duration = Duration::from_millis(2500);
 
+/// A cell that was struck and does not end is nudged after this time, and after five times as long each time…
+const FIRST_NUDGE: Duration = Duration::from_millis(2);
+/// … as long as that is not more than this.
+const LAST_NUDGE: Duration = Duration::from_secs(2);
+
 /// A cell's name and number, shared by all that speak of it, also after it is over.
 #[derive(Debug)]
 pub struct CellRef {
@@ -45,6 +50,8 @@ pub(crate) struct Running {
     pub started: Instant,
     pub deadline: Option<Instant>,
     pub timed_out: bool,
+    /// It was struck: when it is nudged next, and how long after that again.
+    pub nudge: Option<(Instant, Duration)>,
     pub stdin: Stdin,
     /// Standard input that an interrupt threw away.
     pub dropped_stdin: usize,
@@ -171,6 +178,8 @@ pub(crate) enum Due {
     Nothing,
     /// Strike the main thread: a cell's time is up, or the grace of a shutdown.
     Strike,
+    /// Nudge the main thread, which was struck.
+    Nudge,
     /// End the process now.
     Force,
 }
@@ -433,7 +442,15 @@ impl State {
     pub fn next_deadline(&self) -> Option<Instant> {
         let cell = self.running().filter(|running| !running.timed_out).and_then(|running| running.deadline);
         let ending = self.ending.as_ref().map(|ending| ending.deadline);
-        cell.into_iter().chain(ending).min()
+        let nudge = self.running().and_then(|running| running.nudge).map(|(at, _)| at);
+        cell.into_iter().chain(ending).chain(nudge).min()
+    }
+
+    /// The main thread was struck: should it have entered a system call in that very moment, nudges end the call.
+    pub fn struck(&mut self, now: Instant) {
+        if let Some(running) = self.running_mut() {
+            running.nudge = Some((now + FIRST_NUDGE, FIRST_NUDGE * 5));
+        }
     }
 
     /// What is due at `now`.
@@ -444,6 +461,13 @@ impl State {
         {
             running.timed_out = true;
             return Due::Strike;
+        }
+        if let Some(running) = self.running_mut()
+            && let Some((at, pause)) = running.nudge
+            && at <= now
+        {
+            running.nudge = (pause <= LAST_NUDGE).then_some((now + pause, pause * 5));
+            return Due::Nudge;
         }
         let Some(ending) = &mut self.ending else { return Due::Nothing };
         if ending.deadline > now {
@@ -480,6 +504,7 @@ impl State {
             started: now,
             deadline: queued.timeout.and_then(|timeout| now.checked_add(timeout)),
             timed_out: false,
+            nudge: None,
             stdin: queued.stdin,
             dropped_stdin: 0,
             discarded: Vec::new(),

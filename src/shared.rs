@@ -135,6 +135,7 @@ impl Shared {
         let is_first = interrupt::claim(interrupt::Way::Message);
         if strike && is_first {
             interrupt::strike();
+            state.struck(Instant::now());
         }
         self.say_discarded(discarded);
         for request in cancelled {

@@ -96,6 +96,9 @@ impl Loader {
         module.setattr("__loader__", loader)?;
         module.getattr("__spec__")?.setattr("loader", loader)?;
         loader.call_method1("exec_module", (module,))?;
+        // An interrupt comes before this or after it: in the middle it would fail the user's import, the module half done.
+        py.check_signals()?;
+        let _held = interrupt::is_main_thread().then(interrupt::hold);
         look_after(py, &self.name, module).map_err(|error| PyImportError::new_err(format!("{}: {error}", self.name)))
     }
 }

@@ -58,31 +58,43 @@ fn write(bytes: &[u8], stream: Stream) -> bool {
     console::with_engine(|engine| {
         let is_written = match std::str::from_utf8(bytes) {
             Ok(text) => write_text(engine, stream, role, text),
-            Err(_) => held(|| engine.write_bytes(stream, role, bytes).is_ok()),
+            Err(_) => write_all(engine, bytes.len(), |done| engine.offer_bytes(stream, role, &bytes[done..])),
         };
         is_written && (!UNBUFFERED.get() || engine.try_flush() || held(|| engine.flush().is_ok()))
     })
 }
 
 fn write_text(engine: &Engine, stream: Stream, role: Option<Role>, text: &str) -> bool {
-    let mut done = engine.offer(stream, role, text, false);
-    while done < text.len() {
+    write_all(engine, text.len(), |done| engine.offer(stream, role, &text[done..], done > 0))
+}
+
+/// Offers what is left until all is taken; false when an interrupt came first.
+fn write_all(engine: &Engine, size: usize, mut offer: impl FnMut(usize) -> usize) -> bool {
+    let mut done = offer(0);
+    while done < size {
         if !held(|| engine.wait_for_room().is_ok()) {
             return false;
         }
         // More than there is once nobody reads any more.
-        done = done.saturating_add(engine.offer(stream, role, &text[done..], true));
+        done = done.saturating_add(offer(done));
     }
     !engine.flushes_writes() || engine.try_flush() || held(|| engine.flush().is_ok())
 }
 
-/// Runs `wait` with SIGINT held, unless R has noted an interrupt already.
-fn held(wait: impl FnOnce() -> bool) -> bool {
+/// Runs `wait` with SIGINT held until it is done, or R has noted an interrupt: other signals end a wait too.
+fn held(mut wait: impl FnMut() -> bool) -> bool {
     let held = interrupt::hold();
-    // SAFETY: R's flags.
-    let is_pending =
-        unsafe { libR_sys::R_interrupts_pending != 0 && libR_sys::R_interrupts_suspended == libR_sys::Rboolean::FALSE };
-    let is_done = !is_pending && wait();
+    let is_done = loop {
+        // SAFETY: R's flags.
+        let is_pending =
+            unsafe { libR_sys::R_interrupts_pending != 0 && libR_sys::R_interrupts_suspended == libR_sys::Rboolean::FALSE };
+        if is_pending {
+            break false;
+        }
+        if wait() {
+            break true;
+        }
+    };
     drop(held);
     is_done
 }

@@ -31,6 +31,9 @@ pub const KINDS: [(&str, Kind); 18] = [
     ("a slow reader", slow_reader),
 ];
 
+/// Runs before everything: an import that is interrupted may leave half a package behind, by Python's own fault.
+pub const PREPARE: &str = "import _thread, asyncio, ctypes, gc, os, queue, subprocess, sys, threading, time, warnings";
+
 /// A string as Python reads it. JSON's escapes are Python's too.
 fn literal(text: &str) -> String {
     serde_json::to_string(text).expect("text is JSON")
@@ -229,7 +232,7 @@ fn queue(session: &mut Session, random: &mut Random) {
 }
 
 fn time_limit(session: &mut Session, random: &mut Random) {
-    let code = random.pick(&["while True: pass", "import time; time.sleep(60)", "input()"]);
+    let code = random.pick(&["while True: pass", "time.sleep(60)", "input()"]);
     let limit = Duration::from_millis(random.below(20));
     let id = session.begin_as(code, |batch| batch.timeout(limit));
     let said = session.finish_unanswered(&id);
@@ -250,14 +253,14 @@ fn stopped(said: &Said) {
 fn interrupt(session: &mut Session, random: &mut Random) {
     let code = random.pick(&[
         "while True: pass",
-        "import time; time.sleep(60)",
+        "time.sleep(60)",
         "input('never answered')",
-        "import os; os.read(0, 1)",
+        "os.read(0, 1)",
         // Locks and queues of C: an interrupt inside Python's own `threading` may become another error there.
-        "import _thread; lock = _thread.allocate_lock(); lock.acquire() and lock.acquire()",
-        "import queue; queue.SimpleQueue().get()",
-        "import subprocess; subprocess.run(['sleep', '60'])",
-        "import asyncio; await asyncio.sleep(60)",
+        "lock = _thread.allocate_lock(); lock.acquire() and lock.acquire()",
+        "queue.SimpleQueue().get()",
+        "subprocess.run(['sleep', '60'])",
+        "await asyncio.sleep(60)",
     ]);
     let id = session.begin(code);
     pause(random);
