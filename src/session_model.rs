@@ -326,6 +326,7 @@ impl Model {
                     }
                 }
             }
+            Due::Nudge => assert!(self.running.is_some(), "nothing runs that could be nudged"),
             Due::Force => assert!(was_ending.is_some_and(|ending| ending.deadline <= self.now), "forced too early"),
         }
     }

@@ -191,7 +191,7 @@ mod tests {
     fn pieces(code: &str, size: usize) -> Vec<String> {
         let mut feed = Feed::new();
         feed.load(code.to_owned());
-        feed.expressions = vec![0..feed.code.len()];
+        feed.expressions = std::iter::once(0..feed.code.len()).collect();
         assert!(feed.advance() && feed.is_last());
         let mut all = Vec::new();
         while feed.has_rest() {
