@@ -15,7 +15,8 @@ import subprocess
 import sys
 import time
 
-from rows import OURS, ROWS, Bench
+from compare import OURS, Bench
+from rows import ROWS
 from sessions import Ended, Kernel, PythonPrompt, RPrompt, Worker
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

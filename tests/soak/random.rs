@@ -39,9 +39,8 @@ impl Random {
 
     /// Text of one to `most` characters of every kind that gives trouble.
     pub fn text(&mut self, most: u64) -> String {
-        const KINDS: [&str; 16] = [
-            "a", "Z", "0", " ", "é", "ß", "€", "語", "😀", "\u{10ffff}", "\n", "\"", "\\", "\t", "\r", "\u{1b}",
-        ];
+        const KINDS: [&str; 16] =
+            ["a", "Z", "0", " ", "é", "ß", "€", "語", "😀", "\u{10ffff}", "\n", "\"", "\\", "\t", "\r", "\u{1b}"];
         (0..self.magnitude(1, most)).map(|_| self.pick(&KINDS)).collect()
     }
 }

@@ -71,15 +71,7 @@ pub struct Session {
 impl Session {
     pub fn start(launch: Launch) -> Self {
         let (worker, _, _) = launch.start(LIMIT).expect("the worker starts");
-        Session {
-            worker,
-            said: BTreeMap::new(),
-            ready: Vec::new(),
-            cells: 0,
-            bytes: 0,
-            interrupts: 0,
-            log: Vec::new(),
-        }
+        Session { worker, said: BTreeMap::new(), ready: Vec::new(), cells: 0, bytes: 0, interrupts: 0, log: Vec::new() }
     }
 
     pub fn pid(&self) -> u32 {
@@ -208,11 +200,10 @@ impl Session {
         match self.worker.recv_timeout(LIMIT) {
             Ok(event) => event,
             Err(NoEvent::Closed) => panic!("the session ended: {:?}", self.worker.wait(Instant::now() + LIMIT)),
-            Err(NoEvent::TimedOut) => panic!("nothing was said for {LIMIT:?}; status: {:?}", self.worker.call(
-                "status",
-                serde_json::json!({}),
-                Duration::from_secs(5)
-            )),
+            Err(NoEvent::TimedOut) => panic!(
+                "nothing was said for {LIMIT:?}; status: {:?}",
+                self.worker.call("status", serde_json::json!({}), Duration::from_secs(5))
+            ),
         }
     }
 
