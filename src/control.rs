@@ -197,7 +197,7 @@ impl Control {
         self.shared.emitter.set_gone();
         let mut state = self.shared.state.lock();
         if state.supervisor_gone(Instant::now()) == Due::Strike {
-            interrupt::strike();
+            self.shared.process.strike(&self.shared.main_wake);
             state.struck(Instant::now());
         }
         self.shared.wake_waiters(&state);
@@ -208,7 +208,7 @@ impl Control {
         match state.due(Instant::now()) {
             Due::Nothing => {}
             Due::Strike => {
-                interrupt::strike();
+                self.shared.process.strike(&self.shared.main_wake);
                 state.struck(Instant::now());
                 self.shared.wake_waiters(&state);
             }

@@ -127,7 +127,9 @@ fn mcp_repl(event: &Event<'_>) -> Option<Value> {
         }),
         Event::Ready(_) => json!({"type": "ready"}),
         Event::InputWait { prompt, .. } => json!({"type": "input_wait", "prompt": prompt}),
-        Event::InputLine { prompt, text, .. } => json!({"type": "input_line", "prompt": prompt, "text": text.unwrap_or("")}),
+        Event::InputLine { prompt, text, .. } => {
+            json!({"type": "input_line", "prompt": prompt, "text": text.unwrap_or("")})
+        }
         Event::OutputImage { mime_type, data_b64, source, is_update, .. } => json!({
             "type": "output_image",
             "mime_type": mime_type,

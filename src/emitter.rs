@@ -211,6 +211,11 @@ impl Emitter {
         taken
     }
 
+    /// Sees to it that what was appended is flushed before long.
+    pub(crate) fn flush_soon(&self) {
+        self.settle_flush(&mut self.out.lock());
+    }
+
     /// Flushes or sets the alarm, as the amount of open text asks for.
     fn settle_flush(&self, out: &mut Out) {
         if out.unflushed_since.is_none() {

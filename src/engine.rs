@@ -10,6 +10,7 @@ use crate::control;
 use crate::crash;
 use crate::dialect::Speaker;
 use crate::emitter::{Emitter, Interrupted, Sink, TextEncoding};
+use crate::host_process::HostProcess;
 use crate::interrupt;
 use crate::output;
 use crate::protocol::{
@@ -22,6 +23,8 @@ use crate::sys::{self, Waited, Wake};
 use parking_lot::{Condvar, Mutex};
 use std::io;
 use std::os::fd::AsRawFd;
+#[cfg(test)]
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -72,6 +75,39 @@ pub struct Image<'a> {
     pub size: Option<(u32, u32)>,
 }
 
+/// What a session is made of.
+struct Parts {
+    config: Config,
+    capabilities: Capabilities,
+    sink: Sink,
+    capture: Option<Capture>,
+    stdin_identity: Option<(libc::dev_t, libc::ino_t)>,
+    process: HostProcess,
+}
+
+impl Parts {
+    fn assemble(self, started_at: Instant) -> io::Result<Shared> {
+        let Parts { config, capabilities, sink, capture, stdin_identity, process } = self;
+        let encoding = match config.dialect {
+            Dialect::Worker => TextEncoding::Text,
+            Dialect::McpRepl => TextEncoding::Base64,
+        };
+        Ok(Shared {
+            state: Mutex::new(State::new(started_at)),
+            changed: Condvar::new(),
+            emitter: Arc::new(Emitter::new(sink, capture, encoding)?),
+            main_wake: Wake::new()?,
+            control_wake: Wake::new()?,
+            started_at,
+            process,
+            speaker: Speaker::new(config.dialect),
+            config,
+            capabilities,
+            stdin_identity,
+        })
+    }
+}
+
 /// A hosted runtime's handle on its session. Clones are the same session.
 #[derive(Debug, Clone)]
 pub struct Engine(Arc<Shared>);
@@ -86,35 +122,21 @@ impl Engine {
         interrupt::adopt_main_thread();
         let is_one = config.channel.request_fd == config.channel.event_fd;
         let requests = sys::adopt(config.channel.request_fd);
-        let events = if is_one { sys::dup_high(config.channel.request_fd)? } else { sys::adopt(config.channel.event_fd) };
+        let events =
+            if is_one { sys::dup_high(config.channel.request_fd)? } else { sys::adopt(config.channel.event_fd) };
         sys::set_cloexec(requests.as_raw_fd(), true)?;
         sys::set_cloexec(events.as_raw_fd(), true)?;
         // They came through an exec if the interpreter was executed, and go no further.
         let others = [Some(config.diagnostics_fd), config.parent_pidfd, config.control_stdin, config.listener, config.end_pipe];
         others.into_iter().flatten().try_for_each(|fd| sys::set_cloexec(fd, true))?;
-        // An interpreter that was reached by exec got these without the flag.
-        for fd in [Some(config.diagnostics_fd), config.parent_pidfd, config.control_stdin].into_iter().flatten() {
-            sys::set_cloexec(fd, true)?;
-        }
         let sink = Sink::new(events)?;
         let is_ours = config.dialect == Dialect::Worker;
         let capture = if is_ours { Some(Capture::install()?) } else { None };
         // The second dialect leaves fd 0 as it is; what a program puts in its place later is the program's own.
         let stdin_identity = if is_ours { Some(capture::install_empty_stdin()?) } else { sys::identity(0).ok() };
-        let encoding = if is_ours { TextEncoding::Text } else { TextEncoding::Base64 };
-        let emitter = Arc::new(Emitter::new(sink, capture, encoding)?);
-        let shared = Arc::new(Shared {
-            state: Mutex::new(State::new(started_at)),
-            changed: Condvar::new(),
-            emitter: emitter.clone(),
-            main_wake: Wake::new()?,
-            control_wake: Wake::new()?,
-            started_at,
-            speaker: Speaker::new(config.dialect),
-            config,
-            capabilities,
-            stdin_identity,
-        });
+        let parts = Parts { config, capabilities, sink, capture, stdin_identity, process: HostProcess::Own };
+        let shared = Arc::new(parts.assemble(started_at)?);
+        let emitter = shared.emitter.clone();
         let mut ours = vec![requests.as_raw_fd(), emitter.sink.fd()];
         ours.extend(emitter.capture.iter().flat_map(Capture::fds));
         ours.extend(shared.config.listener);
@@ -128,11 +150,33 @@ impl Engine {
         Ok(Engine(shared))
     }
 
+    /// A session of a test: all of the core over a channel, and nothing of the process. The calling thread is its main one.
+    #[cfg(test)]
+    pub(crate) fn in_memory(config: Config, requests: OwnedFd, events: OwnedFd) -> io::Result<Engine> {
+        interrupt::adopt_test_thread();
+        let capabilities =
+            Capabilities { images: true, displays: true, requests: vec!["status", "echo"], limits: None };
+        let process = HostProcess::Test { is_struck: Default::default() };
+        let parts =
+            Parts { config, capabilities, sink: Sink::new(events)?, capture: None, stdin_identity: None, process };
+        let shared = Arc::new(parts.assemble(Instant::now())?);
+        shared.say_worker_ready();
+        output::spawn(shared.emitter.clone())?;
+        control::spawn(shared.clone(), requests)?;
+        Ok(Engine(shared))
+    }
+
+    /// What a test's engine does where a runtime's would be interrupted.
+    #[cfg(test)]
+    pub(crate) fn take_strike(&self) -> bool {
+        self.0.process.take_strike()
+    }
+
     /// The runtime is up: says the first `ready`. From now on cells are given out.
     pub fn started(&self, runtime: &RuntimeInfo) {
         self.settle();
         self.0.emitter.take_startup_stderr(true);
-        interrupt::drop_pending();
+        self.0.process.drop_strike();
         let mut state = self.0.state.lock();
         let Phase::Starting { discarded } = std::mem::replace(&mut state.phase, Phase::Idle) else { return };
         let startup_ms = self.0.started_at.elapsed().as_micros() as f64 / 1000.0;
@@ -174,6 +218,9 @@ impl Engine {
                 Waited::Signal => return Turn::Signal,
                 Waited::Timeout => return Turn::Poll,
                 Waited::Ready => shared.main_wake.clear(),
+            }
+            if shared.process.take_strike() {
+                return Turn::Signal;
             }
             if also.iter().any(|fd| fd.revents != 0) {
                 return Turn::Poll;
@@ -221,7 +268,7 @@ impl Engine {
             self.0.say_discarded(discarded);
         }
         drop(state);
-        interrupt::drop_pending();
+        self.0.process.drop_strike();
         self.0.emitter.flush();
     }
 
@@ -242,7 +289,7 @@ impl Engine {
         self.0.answer(&request.rpc.id, &answer);
         if state.running().is_none() {
             drop(state);
-            interrupt::drop_pending();
+            self.0.process.drop_strike();
         }
     }
 
@@ -253,7 +300,8 @@ impl Engine {
 
     /// Whether raw fd 0 is still the empty pipe that the session put there, so that reads of it are the session's.
     pub fn owns_stdin(&self) -> bool {
-        !child::in_child() && self.0.stdin_identity.is_none_or(|identity| sys::identity(0).is_ok_and(|now| now == identity))
+        !child::in_child()
+            && self.0.stdin_identity.is_none_or(|identity| sys::identity(0).is_ok_and(|now| now == identity))
     }
 
     /// Takes as much of `text` as there is room for, without waiting; how many bytes that was, or more than there are when

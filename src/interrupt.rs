@@ -100,6 +100,13 @@ pub(crate) fn adopt_main_thread() {
     }
 }
 
+/// The calling thread is the main one of a session of a test's.
+#[cfg(test)]
+pub(crate) fn adopt_test_thread() {
+    IS_MAIN.set(true);
+    forbid();
+}
+
 /// Whether the calling thread is the one that runs cells.
 pub fn is_main_thread() -> bool {
     IS_MAIN.get()

@@ -13,11 +13,14 @@ mod control;
 pub mod crash;
 mod dialect;
 mod emitter;
+#[cfg(test)]
+mod echo;
 pub mod engine;
 mod escape;
 mod framing;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod host_process;
 pub mod interrupt;
 #[cfg(feature = "launcher")]
 pub mod launcher;

@@ -133,6 +133,9 @@ impl Reader {
                 Waited::Timeout => return Got::Poll,
                 Waited::Ready => {
                     also.copy_from_slice(&fds[1..]);
+                    if shared.process.take_strike() {
+                        return Got::Signal;
+                    }
                     if also.iter().any(|fd| fd.revents != 0) {
                         return Got::Poll;
                     }
@@ -159,10 +162,6 @@ impl Reader {
             }
             if let Some(data) = state.take_stdin(self.number, self.cell.as_ref(), self.want) {
                 self.deliver(&mut state, &data);
-                drop(state);
-                if shared.speaker.is_mcp_repl() {
-                    shared.emitter.flush();
-                }
                 return Got::Data(data);
             }
             if self.announce(&mut state, false) {
@@ -228,7 +227,7 @@ impl Reader {
 
     fn say_line(&self, data: &[u8]) {
         let text = String::from_utf8_lossy(data.strip_suffix(b"\n").unwrap_or(data));
-        self.shared.say(&Event::InputLine {
+        self.shared.say_soon(&Event::InputLine {
             prompt: &self.prompt,
             text: (!self.hidden).then_some(&text),
             hidden: self.hidden,
@@ -254,10 +253,6 @@ impl Drop for Reader {
             let mut state = self.shared.state.lock();
             state.end_wait(self.number);
             self.shared.answer_batch(&mut state);
-            drop(state);
-            if self.shared.speaker.is_mcp_repl() {
-                self.shared.emitter.flush();
-            }
         }
     }
 }

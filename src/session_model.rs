@@ -106,7 +106,8 @@ impl Model {
         };
         let (input, is_free) = (batch.input.len() + 1, batch.to.is_none());
         let main_waits = self.reads.iter().any(|read| read.is_main && read.is_waiting) && self.running.is_some();
-        let is_taken = id.is_some() && (self.name_of_running() == id || self.state.queue.iter().any(|cell| cell.id == id));
+        let is_taken =
+            id.is_some() && (self.name_of_running() == id || self.state.queue.iter().any(|cell| cell.id == id));
         let is_ending = self.is_ending();
         match self.state.route(batch) {
             Ok(Routed::Queued) => {
@@ -155,6 +156,9 @@ impl Model {
         let before = self.state.queued_stdin_bytes();
         let queued_stdin: usize = self.state.queue.iter().map(|cell| cell.stdin.len()).sum();
         let todo = self.state.interrupt(id.as_deref());
+        if todo.strike {
+            self.state.struck(self.now);
+        }
         match id {
             Some(id) => {
                 assert_eq!(todo.strike, is_named, "a name stops its own cell alone");
@@ -260,7 +264,10 @@ impl Model {
             Some(data) => {
                 let has_ended = self.state.ending.is_some()
                     || self.state.is_gone
-                    || read.cell.as_ref().is_some_and(|cell| cell.stdin_ended.load(std::sync::atomic::Ordering::SeqCst));
+                    || read
+                        .cell
+                        .as_ref()
+                        .is_some_and(|cell| cell.stdin_ended.load(std::sync::atomic::Ordering::SeqCst));
                 let is_enough = match read.want {
                     Want::Line => data.ends_with(b"\n"),
                     Want::Upto(most) => (1..=most).contains(&data.len()),
@@ -299,7 +306,10 @@ impl Model {
         let before = self.state.queued_stdin_bytes();
         self.state.end_wait(read.number);
         let after = self.state.queued_stdin_bytes();
-        let is_over = !self.state.running().is_some_and(|running| read.cell.as_ref().is_some_and(|cell| Arc::ptr_eq(cell, &running.cell)));
+        let is_over = !self
+            .state
+            .running()
+            .is_some_and(|running| read.cell.as_ref().is_some_and(|cell| Arc::ptr_eq(cell, &running.cell)));
         assert!(is_over || before == after, "what a reader leaves is its cell's while that runs");
         self.nobodys += before - after;
     }
@@ -311,7 +321,10 @@ impl Model {
         let queued_stdin: usize = self.state.queue.iter().map(|cell| cell.stdin.len()).sum();
         match self.state.due(self.now) {
             Due::Nothing => {
-                assert!(self.state.next_deadline().is_none_or(|deadline| deadline > self.now), "a deadline passed in silence");
+                assert!(
+                    self.state.next_deadline().is_none_or(|deadline| deadline > self.now),
+                    "a deadline passed in silence"
+                );
             }
             Due::Strike => {
                 let is_timed_out = self.state.running().is_some_and(|running| running.timed_out);
@@ -326,7 +339,7 @@ impl Model {
                     }
                 }
             }
-            Due::Nudge => assert!(self.running.is_some(), "nothing runs that could be nudged"),
+            Due::Nudge => assert!(self.running.is_some(), "nudged without a cell"),
             Due::Force => assert!(was_ending.is_some_and(|ending| ending.deadline <= self.now), "forced too early"),
         }
     }
@@ -358,7 +371,8 @@ impl Model {
         let marks: VecDeque<u64> = self.state.queue.iter().map(|cell| cell.code.parse().expect("a mark")).collect();
         assert_eq!(marks, self.queued, "the queue holds what was accepted, in its order");
         assert_eq!(self.state.running().is_some(), self.running.is_some());
-        let mut ids: Vec<_> = self.state.queue.iter().filter_map(|cell| cell.id.clone()).chain(self.name_of_running()).collect();
+        let mut ids: Vec<_> =
+            self.state.queue.iter().filter_map(|cell| cell.id.clone()).chain(self.name_of_running()).collect();
         ids.sort();
         let count = ids.len();
         ids.dedup();

@@ -7,13 +7,13 @@
 use crate::config::Config;
 use crate::dialect::Speaker;
 use crate::emitter::Emitter;
+use crate::host_process::HostProcess;
 use crate::interrupt;
 use crate::protocol::{
     Capabilities, Code, Event, NAME, Outcome, ProtocolInfo, Ready, Refusal, Response, SessionEnd, VERSION, WORKER, line,
 };
 use crate::session::{CellRef, Interrupt, Phase, QueuedCell, Request, Running, State};
 use crate::sys::{self, Wake};
-use crate::tree;
 use parking_lot::{Condvar, Mutex};
 use serde_json::Value;
 use std::sync::Arc;
@@ -33,6 +33,7 @@ pub(crate) struct Shared {
     /// Ends the control thread's wait.
     pub control_wake: Wake,
     pub started_at: Instant,
+    pub process: HostProcess,
     pub config: Config,
     pub speaker: Speaker,
     pub capabilities: Capabilities,
@@ -45,6 +46,12 @@ impl Shared {
     pub fn say(&self, event: &Event<'_>) -> bool {
         let line = self.speaker.encode(event);
         line.inspect(|line| self.emitter.append(line)).is_some()
+    }
+
+    /// The same, for what nobody else may flush for a long time.
+    pub fn say_soon(&self, event: &Event<'_>) {
+        self.say(event);
+        self.emitter.flush_soon();
     }
 
     pub fn say_worker_ready(&self) {
@@ -106,11 +113,9 @@ impl Shared {
         match state.waits.get_mut(unsaid.unwrap_or(0)) {
             Some(wait) if can_take || unsaid.is_some() => {
                 wait.is_said = true;
-                self.say(&Event::InputWait { prompt: &wait.prompt, hidden: false, reader: wait.reader, id: None });
+                self.say_soon(&Event::InputWait { prompt: &wait.prompt, hidden: false, reader: wait.reader, id: None });
             }
-            None if can_take => {
-                self.say(&Event::Ready(Ready::default()));
-            }
+            None if can_take => self.say_soon(&Event::Ready(Ready::default())),
             _ => {}
         }
     }
@@ -134,7 +139,7 @@ impl Shared {
         // The claim is made even when nothing is struck: the signal that belongs to this message must strike nothing either.
         let is_first = interrupt::claim(interrupt::Way::Message);
         if strike && is_first {
-            interrupt::strike();
+            self.process.strike(&self.main_wake);
             state.struck(Instant::now());
         }
         self.say_discarded(discarded);
@@ -160,12 +165,12 @@ impl Shared {
     /// Ends the process without the runtime's help.
     pub fn force_end(&self, end: SessionEnd, status: i32) -> ! {
         self.last_words(end);
-        crate::sys::exit_now(status)
+        self.process.exit(status)
     }
 
     /// Ends what is left of the session's processes, delivers what they wrote, and says `session_end`.
     pub fn last_words(&self, end: SessionEnd) {
-        tree::end_all(&self.config.marker);
+        self.process.end_others(&self.config.marker);
         if let Some(dir) = &self.config.temp_dir {
             // A directory that somebody removed already is removed.
             let _ = std::fs::remove_dir_all(dir);
