@@ -133,7 +133,8 @@ fn a_second_supervisor_is_turned_away_and_the_first_goes_on() {
     let second = Peer::unix(&path);
     for (worker, mut peer, connect) in [(&mut tcp, first, connect_tcp), (&mut unix, second, connect_unix)] {
         peer.starts();
-        peer.send(serde_json::json!({"type": "input_batch", "input": "while True: pass", "id": "busy"}));
+        peer.send(serde_json::json!({"type": "input_batch", "input": "print('go', flush=True)\nwhile True: pass", "id": "busy"}));
+        assert!(peer.line().contains("go"));
         for _ in 0..3 {
             connect().refused("has its supervisor");
         }
