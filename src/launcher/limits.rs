@@ -155,16 +155,16 @@ impl Limits {
             let controllers: Vec<_> = group.iter().map(|(_, controller, _)| *controller).collect();
             cgroup::check(&controllers).map_err(|error| LimitError::Cgroup(name, error))?;
         }
+        for folder in self.writable.iter().flatten() {
+            if !folder.is_dir() {
+                return Err(SandboxError::NoFolder(folder.clone()).into());
+            }
+        }
         if self.writable.is_some() {
             sandbox::check_files()?;
         }
         if self.no_network {
             sandbox::check_network()?;
-        }
-        for folder in self.writable.iter().flatten() {
-            if !folder.is_dir() {
-                return Err(SandboxError::NoFolder(folder.clone()).into());
-            }
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! failed start is said on the channel too, and the end is 1.
 
 mod activation;
+mod bind;
 mod bundle;
 mod cgroup;
 mod cli;

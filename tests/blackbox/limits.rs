@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 use worker::client::{Launch, Reason};
 
-/// Whether this machine can enforce limits that need a control group; where it cannot, the worker must say so and not start.
+/// Whether this machine can enforce these limits; where it cannot, the worker must say so and not start.
 fn can_limit(words: &[&str]) -> bool {
     let mut worker = command();
     let output = worker.args(["--ipc", "stdio"]).args(words).stdin(Stdio::null()).output().unwrap();
@@ -19,7 +19,8 @@ fn can_limit(words: &[&str]) -> bool {
     }
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("control group") && said.contains("Delegate=yes") && output.stdout.is_empty(), "{said}");
+    let tells = ["Delegate=yes", "Landlock", "seccomp"].iter().any(|word| said.contains(word));
+    assert!(tells && output.stdout.is_empty(), "{said}");
     eprintln!("{words:?} is refused here: {said}");
     false
 }
@@ -95,8 +96,8 @@ fn each_process_has_its_open_files_and_file_size() {
 fn too_much_cpu_time_is_told_as_a_crash() {
     let python = launch_on(pythons::all().last().unwrap());
     for (launch, code) in [(python, "while True: pass"), (bare_launch("r"), "while (TRUE) {}")] {
-        let mut s = Session::start(with(launch, &["--limit", "cpu-seconds=2"]));
-        assert_eq!(told(&s), json!({"cpu_seconds": 2}));
+        let mut s = Session::start(with(launch, &["--limit", "cpu-seconds=3"]));
+        assert_eq!(told(&s), json!({"cpu_seconds": 3}));
         s.send(worker::client::Batch::cell(format!("print('before')\n{code}")));
         let end = s.ended();
         assert_eq!(end.ending.reason, Reason::Signal(libc_sigxcpu()));
@@ -113,7 +114,7 @@ fn libc_sigxcpu() -> i32 {
 
 #[test]
 fn a_child_that_uses_up_its_cpu_time_is_not_the_session() {
-    let mut s = Session::start(with(launch(), &["--limit", "cpu-seconds=1"]));
+    let mut s = Session::start(with(launch(), &["--limit", "cpu-seconds=3"]));
     s.says(
         "import subprocess\nsubprocess.run(['sh', '-c', 'while :; do :; done']).returncode",
         &format!("-{}\n", libc_sigxcpu()),
@@ -125,6 +126,9 @@ const TRY: &str = "import os, tempfile, subprocess, socket\ndef t(f, *a):\n    t
 
 #[test]
 fn a_session_that_only_reads_writes_nothing_but_its_temporary_files() {
+    if !can_limit(&["--read-only"]) {
+        return;
+    }
     for python in pythons::all() {
         let outside = tempfile::tempdir().unwrap();
         let file = outside.path().join("file");
@@ -170,6 +174,9 @@ fn a_session_that_only_reads_writes_nothing_but_its_temporary_files() {
 
 #[test]
 fn a_session_writes_only_where_it_may() {
+    if !can_limit(&["--read-only"]) {
+        return;
+    }
     let base = tempfile::tempdir().unwrap();
     let folders: Vec<PathBuf> = ["one", "two", "three"].map(|name| base.path().join(name)).to_vec();
     folders.iter().for_each(|folder| std::fs::create_dir(folder).unwrap());
@@ -214,6 +221,9 @@ fn a_session_writes_only_where_it_may() {
 
 #[test]
 fn a_crash_under_limits_leaves_nothing_either() {
+    if !can_limit(&["--read-only"]) {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");
     let mut command = command();
@@ -256,6 +266,9 @@ fn without_a_network_only_unix_sockets_are_left() {
 
 #[test]
 fn they_hold_for_profiles_and_startup_files() {
+    if !can_limit(&["--read-only", "--no-network"]) {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let startup = folder.path().join("startup.py");
     std::fs::write(&startup, "import socket\ntry: socket.socket()\nexcept OSError as e: seen = type(e).__name__\n")
@@ -274,7 +287,7 @@ fn a_process_limit_counts_the_session() {
     assert_eq!(told(&s), json!({"processes": 30}));
     s.run("import os\nchildren = []\nwhile True:\n    pid = os.fork()\n    if pid == 0:\n        import time\n        time.sleep(1000)\n    children.append(pid)").failed("BlockingIOError");
     s.says("5 < len(children) < 30", "True\n");
-    s.says("for pid in children: os.kill(pid, 9)", "");
+    s.says("for pid in children: os.kill(pid, 9), os.waitpid(pid, 0)", "");
     s.says("import subprocess\nsubprocess.run(['true']).returncode", "0\n");
 }
 
@@ -288,18 +301,14 @@ fn a_memory_limit_is_told_by_an_error_or_by_the_end() {
     s.run("x = bytearray(1 << 30)").failed("MemoryError");
     s.run("x = []\nwhile True: x.append(bytearray(1 << 20))").failed("MemoryError");
     s.says("del x", "");
-    // Many processes that are small each: the kernel ends one of them, or all.
-    let code = "import os, time\nfor _ in range(8):\n    if os.fork() == 0:\n        x = bytearray(b'x') * (100 << 20)\n        time.sleep(1000)\nx = bytearray(b'x') * (200 << 20)\n\
-                while True: os.wait()";
-    s.send(worker::client::Batch::cell(code).id("many"));
-    loop {
-        match s.worker.recv_timeout(LIMIT) {
-            Ok(_) => {}
-            Err(worker::client::NoEvent::Closed) => break,
-            // The kernel chose a child: nothing is left to wait for.
-            Err(worker::client::NoEvent::TimedOut) => panic!("nobody was killed"),
-        }
-    }
+    // Shared memory is not the process's own, so only the kernel stops it; the worker's is the most.
+    let code = "import mmap\nall = []\nwhile True:\n    all.append(mmap.mmap(-1, 1 << 20))\n    all[-1].write(b'x' * (1 << 20))";
+    s.begin(code);
+    let end = s.ended();
+    assert_eq!(end.ending.reason, Reason::OutOfMemory);
+    let last = end.ending.last.unwrap();
+    assert!(last.message.unwrap().starts_with("out of memory"));
+    assert_eq!(last.signal.as_deref(), Some("SIGKILL"));
 }
 
 #[test]

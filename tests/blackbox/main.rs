@@ -31,6 +31,7 @@ mod interrupts;
 mod isolation;
 mod limits;
 mod listen;
+mod listen_unix;
 mod malformed;
 mod mcp_repl;
 mod merging;
