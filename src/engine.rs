@@ -382,7 +382,12 @@ impl Engine {
         if child::in_child() {
             return;
         }
-        self.settle();
+        {
+            // An interrupt ends the wait for room: one picture more than there is room for does no harm.
+            let held = interrupt::is_main_thread().then(interrupt::hold);
+            let mask = held.as_ref().map(|_| interrupt::open_mask());
+            let _ = self.0.emitter.settle(mask.as_ref());
+        }
         let data = base64::engine::general_purpose::STANDARD.encode(image.bytes);
         let state = self.0.state.lock();
         let cell = state.running().map(|running| running.cell.clone());

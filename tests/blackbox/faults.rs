@@ -1,6 +1,6 @@
 //! The fault matrix: each side is killed or stands still, in each state that a session can be in.
 
-use crate::harness::{LIMIT, Session, launch};
+use crate::harness::{LIMIT, Session, bare_launch, launch};
 use crate::said::text_of;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -169,6 +169,29 @@ fn after_much_output_memory_is_what_it_was() {
         assert!(bytes >= times * 999, "{code}: {bytes} of {times} lines");
         let grown = resident(&s).saturating_sub(idle);
         assert!(grown < 4 * MIB, "{code}: {} KiB more than before", grown >> 10);
+    }
+    s.shutdown();
+}
+
+#[test]
+fn a_plot_that_waits_for_the_supervisor_is_interrupted() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = folder.path().join("stopped");
+    let mut s = Session::start(bare_launch("r").backlog(1));
+    s.send(
+        Batch::cell(format!("tryCatch(repeat plot(1), interrupt = function(e) cat(file = {gate:?}, 'stopped'))"))
+            .id("plots"),
+    );
+    until_full(&mut s);
+    s.interrupt();
+    // It acts although nobody has read anything.
+    until_exists(&gate);
+    loop {
+        match s.worker.recv_timeout(LIMIT) {
+            Ok(Event::OutputImage(_)) => {}
+            Ok(Event::Ready(ready)) => break assert_eq!(ready.outcome, Some(Outcome::Ok)),
+            other => s.fail(&format!("{other:?}")),
+        }
     }
     s.shutdown();
 }
