@@ -167,6 +167,7 @@ fn config(dialect: Dialect) -> Config {
         socket_file: None,
         listener: None,
         startup_pipe: None,
+        end_pipe: None,
         limits: None,
         python: None,
         r: None,
