@@ -57,10 +57,10 @@ impl Divided {
         write(&self.parent.join("cgroup.subtree_control"), &words.join(" "))
     }
 
-    /// Makes it whole again, if this process is the last one aside. Who else is there stays there.
+    /// Makes it whole again.
     fn undo(&self) -> Result<(), CgroupError> {
         self.switch('-')?;
-        write(&self.parent.join("cgroup.procs"), "0")?;
+        move_all(&self.aside, &self.parent)?;
         remove(&self.aside)
     }
 }
@@ -84,7 +84,7 @@ impl Group {
             let divided = Divided { aside, parent: parent.clone(), controllers };
             // A group that has groups with controllers below it has no processes of its own.
             make_folder(&divided.aside)?;
-            write(&divided.aside.join("cgroup.procs"), "0")?;
+            move_all(&parent, &divided.aside)?;
             divided.switch('+')?;
             Some(divided)
         } else {
@@ -139,6 +139,12 @@ impl Group {
     }
 }
 
+/// Moves the processes of one group to another.
+fn move_all(from: &Path, to: &Path) -> Result<(), CgroupError> {
+    let listed = fs::read_to_string(from.join("cgroup.procs")).unwrap_or_default();
+    listed.lines().try_for_each(|pid| write(&to.join("cgroup.procs"), pid))
+}
+
 fn write(path: &Path, text: &str) -> Result<(), CgroupError> {
     fs::write(path, text).map_err(|error| CgroupError::Refused { path: path.to_path_buf(), error })
 }
@@ -186,7 +192,10 @@ fn place(mount: &Path, own: &Path, controllers: &[&str], may_write: &dyn Fn(&Pat
             return Some(Place { parent: own.to_path_buf(), must_divide: false });
         }
         let inside = fs::read_to_string(own.join("cgroup.procs")).unwrap_or_default();
-        let alone = inside.lines().eq([std::process::id().to_string()]);
+        // The init of a container is the worker's own, or one that does as it does.
+        let me = std::process::id();
+        let is_family = |pid: u32| pid == me || (pid == 1 && std::os::unix::process::parent_id() == 1);
+        let alone = inside.lines().all(|pid| pid.parse().is_ok_and(is_family));
         if alone && has_all(own, "cgroup.controllers") && may_write(&own.join("cgroup.subtree_control")) {
             return Some(Place { parent: own.to_path_buf(), must_divide: true });
         }

@@ -1,7 +1,7 @@
 //! PID 1 of a container: the worker becomes its child, and this process does what an init does.
 //!
 //! It waits for every process that ends, so that none stays a zombie; it passes on the signals that are sent to it;
-//! and it ends with the worker's exit status, upon which the kernel ends whatever is left.
+//! and soon after the worker it ends with that one's exit status, upon which the kernel ends whatever is left.
 
 use super::sys::{self, Fork};
 use nix::sys::signal::SigSet;
@@ -9,6 +9,10 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::io;
 use std::os::fd::RawFd;
+use std::time::{Duration, Instant};
+
+/// How long whoever cleans up after a session may take before the kernel ends it with the init.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The first stderr.
 const STDERR: RawFd = 2;
@@ -30,10 +34,16 @@ pub fn stand_in() -> io::Result<()> {
 fn watch_over(worker: i32) -> ! {
     // The channel is the worker's: held here, it would stay open when the worker closes it.
     sys::close_all_but(&[STDERR]);
+    let mut over: Option<(i32, Instant)> = None;
     loop {
-        let (signal, from_terminal) = sys::next_signal();
+        let left = over.map(|(_, end)| end.saturating_duration_since(Instant::now()));
+        let Some((signal, from_terminal)) = sys::next_signal(left) else {
+            sys::leave(over.map_or(0, |(status, _)| status));
+        };
         if signal == libc::SIGCHLD {
-            if let Some(status) = reap(worker) {
+            let (status, is_alone) = reap(worker);
+            over = over.or(status.map(|status| (status, Instant::now() + PATIENCE)));
+            if let Some((status, _)) = over.filter(|_| is_alone) {
                 sys::leave(status);
             }
         } else if !from_terminal {
@@ -43,8 +53,8 @@ fn watch_over(worker: i32) -> ! {
     }
 }
 
-/// Waits for all that have ended; the exit status once the worker has.
-fn reap(worker: i32) -> Option<i32> {
+/// Waits for all that have ended: the exit status once the worker has, and whether nobody is left.
+fn reap(worker: i32) -> (Option<i32>, bool) {
     let mut status = None;
     loop {
         let ended = waitpid(None, Some(WaitPidFlag::WNOHANG));
@@ -53,7 +63,8 @@ fn reap(worker: i32) -> Option<i32> {
             Ok(WaitStatus::Exited(pid, code)) if is_worker(pid) => status = Some(code),
             // As a shell says it.
             Ok(WaitStatus::Signaled(pid, signal, _)) if is_worker(pid) => status = Some(128 + signal as i32),
-            Ok(WaitStatus::StillAlive) | Err(_) => return status,
+            Ok(WaitStatus::StillAlive) => return (status, false),
+            Err(_) => return (status, true),
             Ok(_) => {}
         }
     }

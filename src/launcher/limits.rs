@@ -48,7 +48,9 @@ pub enum LimitError {
     #[error("--limit {0}: {1}")]
     Cgroup(&'static str, CgroupError),
     /// The system allows less already.
-    #[error("--limit {name}={wanted}: this process may have {allowed} at most (ulimit -H); ask for less, or start it with more")]
+    #[error(
+        "--limit {name}={wanted}: this process may have {allowed} at most (ulimit -H); ask for less, or start it with more"
+    )]
     Hard {
         /// Which limit.
         name: &'static str,

@@ -99,9 +99,7 @@ fn filter() -> Result<BpfProgram, SandboxError> {
     }
     let refuse = SeccompAction::Errno(libc::EPERM.cast_unsigned());
     let machine = std::env::consts::ARCH.try_into().map_err(refused)?;
-    SeccompFilter::new(rules, SeccompAction::Allow, refuse, machine)
-        .and_then(BpfProgram::try_from)
-        .map_err(refused)
+    SeccompFilter::new(rules, SeccompAction::Allow, refuse, machine).and_then(BpfProgram::try_from).map_err(refused)
 }
 
 fn both(call: libc::c_long) -> impl Iterator<Item = i64> {
@@ -112,4 +110,3 @@ fn both(call: libc::c_long) -> impl Iterator<Item = i64> {
 fn refused(error: impl std::fmt::Display) -> SandboxError {
     SandboxError::Network(error.to_string())
 }
-

@@ -8,6 +8,7 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Descriptors that the worker keeps for itself start here, out of the way of user code.
 const FIRST_OWN_FD: RawFd = 10;
@@ -283,17 +284,24 @@ pub fn wait_for(pid: i32) {
     {}
 }
 
-/// Waits for a signal, all of them being blocked: its number, and whether it came from the terminal.
-pub fn next_signal() -> (i32, bool) {
-    // SAFETY: both are plain data that the calls fill; the set is complete.
+/// Waits for a signal, all of them being blocked: its number, and whether it came from the terminal. None if none comes
+/// in time.
+pub fn next_signal(limit: Option<Duration>) -> Option<(i32, bool)> {
+    let limit = limit
+        .map(|limit| libc::timespec { tv_sec: limit.as_secs().cast_signed(), tv_nsec: limit.subsec_nanos().into() });
+    let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: all are plain data that outlives the calls; the set is complete.
     unsafe {
         let mut all: libc::sigset_t = std::mem::zeroed();
         let mut info: libc::siginfo_t = std::mem::zeroed();
         libc::sigfillset(&raw mut all);
         loop {
-            let signal = libc::sigwaitinfo(&raw const all, &raw mut info);
+            let signal = libc::sigtimedwait(&raw const all, &raw mut info, limit);
             if signal > 0 {
-                return (signal, info.si_code == libc::SI_KERNEL);
+                return Some((signal, info.si_code == libc::SI_KERNEL));
+            }
+            if io::Error::last_os_error().kind() == io::ErrorKind::WouldBlock {
+                return None;
             }
         }
     }

@@ -1,6 +1,7 @@
 //! PID 1 of a container: an init with the worker as its child.
 
 use crate::harness::{Session, bare_launch, launch_on};
+use crate::limits::can_limit;
 use crate::pythons;
 use std::process::Command;
 use worker::client::{Launch, Reason};
@@ -74,4 +75,18 @@ fn nothing_outlives_the_worker() {
     s.says("cat(Sys.getpid(), '\\n')", "2 \n");
     s.says("invisible(system('setsid sleep 1000 > /dev/null 2>&1 &'))", "");
     s.shutdown();
+}
+
+#[test]
+fn what_cleans_up_after_a_session_gets_its_time() {
+    if !can_limit(&["--read-only"]) {
+        return;
+    }
+    let launch = launch_on(pythons::default()).arg("--read-only");
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut s) = contained(launch.env("TMPDIR", folder.path())) else { return };
+    s.says("import os\nos.listdir(os.environ['TMPDIR'])", "[]\n");
+    s.begin("os.kill(os.getpid(), 9)");
+    assert_eq!(s.ended().ending.status.code(), Some(128 + 9));
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0);
 }

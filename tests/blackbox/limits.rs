@@ -11,7 +11,7 @@ use std::time::Instant;
 use worker::client::{Launch, Reason};
 
 /// Whether this machine can enforce these limits; where it cannot, the worker must say so and not start.
-fn can_limit(words: &[&str]) -> bool {
+pub fn can_limit(words: &[&str]) -> bool {
     let mut worker = command();
     let output = worker.args(["--ipc", "stdio"]).args(words).stdin(Stdio::null()).output().unwrap();
     if output.status.success() {
