@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What the core's own sources are called, as opposed to the launcher's and the client's, which no engine links.
-const NOT_IN_ENGINES: [&str; 7] = ["launcher", "client", "client.rs", "main.rs", "echo.rs", "fuzzing.rs", "session_model.rs"];
+const NOT_IN_ENGINES: [&str; 7] =
+    ["launcher", "client", "client.rs", "main.rs", "echo.rs", "fuzzing.rs", "session_model.rs"];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

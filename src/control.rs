@@ -248,7 +248,10 @@ impl Control {
             },
             method => {
                 let known = self.shared.capabilities.requests.join(", ");
-                Err(Refusal::new(Code::UnknownMethod, format!("unknown method {method:?}: this worker answers {known}")))
+                Err(Refusal::new(
+                    Code::UnknownMethod,
+                    format!("unknown method {method:?}: this worker answers {known}"),
+                ))
             }
         };
         self.shared.answer(&id, &answer.map_err(|refusal| Refusal { rpc_id: id.clone(), ..refusal }));

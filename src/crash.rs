@@ -12,9 +12,9 @@ use crate::protocol::Stream;
 use crate::sys::{self, Wake};
 use std::cell::UnsafeCell;
 use std::ffi::CString;
+use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::os::fd::RawFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
@@ -255,7 +255,16 @@ fn remove_temp_dir() {
     let environment = [std::ptr::null_mut()];
     let mut pid = 0;
     // SAFETY: the vectors are null-terminated and live across the call; posix_spawn does not use the heap.
-    unsafe { libc::posix_spawn(&mut pid, program.as_ptr(), std::ptr::null(), std::ptr::null(), argv.as_ptr(), environment.as_ptr()) };
+    unsafe {
+        libc::posix_spawn(
+            &mut pid,
+            program.as_ptr(),
+            std::ptr::null(),
+            std::ptr::null(),
+            argv.as_ptr(),
+            environment.as_ptr(),
+        )
+    };
 }
 
 /// Removes the socket file of `--listen` unless another has come to its place. Allocates nothing.
@@ -351,7 +360,10 @@ impl Line<'_> {
                 b'\\' => self.push(b"\\\\"),
                 0..0x20 => {
                     self.push(b"\\u00");
-                    self.push(&[b"0123456789abcdef"[usize::from(byte >> 4)], b"0123456789abcdef"[usize::from(byte & 15)]]);
+                    self.push(&[
+                        b"0123456789abcdef"[usize::from(byte >> 4)],
+                        b"0123456789abcdef"[usize::from(byte & 15)],
+                    ]);
                 }
                 _ => self.push(&[byte]),
             }

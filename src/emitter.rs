@@ -60,7 +60,11 @@ impl Sink {
     }
 
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        if self.is_socket { sys::send_nowait(self.fd.as_raw_fd(), bytes) } else { sys::write(self.fd.as_raw_fd(), bytes) }
+        if self.is_socket {
+            sys::send_nowait(self.fd.as_raw_fd(), bytes)
+        } else {
+            sys::write(self.fd.as_raw_fd(), bytes)
+        }
     }
 
     pub(crate) fn fd(&self) -> RawFd {
@@ -158,7 +162,15 @@ impl Emitter {
             written: 0,
             startup_stderr: Some(Vec::new()),
         };
-        Ok(Emitter { out: Mutex::new(out), sink, alarm: Alarm::new()?, wake: Wake::new()?, capture, encode, has_lost_channel: AtomicBool::new(false) })
+        Ok(Emitter {
+            out: Mutex::new(out),
+            sink,
+            alarm: Alarm::new()?,
+            wake: Wake::new()?,
+            capture,
+            encode,
+            has_lost_channel: AtomicBool::new(false),
+        })
     }
 
     /// Takes as much of `text` as there is room for, without waiting, and tells how many bytes that was.
@@ -188,7 +200,8 @@ impl Emitter {
                 } else {
                     let mut decoder = std::mem::take(&mut out.own[index(stream)]);
                     let mut is_rest = taken > 0;
-                    decoder.feed(piece, |run| emitter.append_run(out, kind, run, std::mem::replace(&mut is_rest, true)));
+                    decoder
+                        .feed(piece, |run| emitter.append_run(out, kind, run, std::mem::replace(&mut is_rest, true)));
                     out.own[index(stream)] = decoder;
                 }
                 taken += piece.len();
@@ -429,7 +442,11 @@ impl Emitter {
             Stream::Stderr => b"{\"type\":\"output_text\",\"stream\":\"stderr\"",
         });
         if self.encode == TextEncoding::Base64 {
-            out.buf.extend_from_slice(if is_rest { b",\"is_continuation\":true" } else { b",\"is_continuation\":false" as &[u8] });
+            out.buf.extend_from_slice(if is_rest {
+                b",\"is_continuation\":true"
+            } else {
+                b",\"is_continuation\":false" as &[u8]
+            });
         } else {
             if is_rest {
                 out.buf.extend_from_slice(b",\"is_continuation\":true");

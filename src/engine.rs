@@ -127,7 +127,8 @@ impl Engine {
         sys::set_cloexec(requests.as_raw_fd(), true)?;
         sys::set_cloexec(events.as_raw_fd(), true)?;
         // They came through an exec if the interpreter was executed, and go no further.
-        let others = [Some(config.diagnostics_fd), config.parent_pidfd, config.control_stdin, config.listener, config.end_pipe];
+        let others =
+            [Some(config.diagnostics_fd), config.parent_pidfd, config.control_stdin, config.listener, config.end_pipe];
         others.into_iter().flatten().try_for_each(|fd| sys::set_cloexec(fd, true))?;
         let sink = Sink::new(events)?;
         let is_ours = config.dialect == Dialect::Worker;

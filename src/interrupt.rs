@@ -134,7 +134,10 @@ pub fn install(deliver: Deliver, set_flag: Deliver) {
 pub fn install_before_current(set_flag: Deliver) {
     SET_FLAG.store(set_flag as usize, SeqCst);
     let current = current();
-    if current.sa_sigaction == own_handler() || current.sa_sigaction == libc::SIG_DFL || current.sa_sigaction == libc::SIG_IGN {
+    if current.sa_sigaction == own_handler()
+        || current.sa_sigaction == libc::SIG_DFL
+        || current.sa_sigaction == libc::SIG_IGN
+    {
         return;
     }
     DELIVER.store(current.sa_sigaction, SeqCst);
@@ -486,7 +489,9 @@ fn all_but_faults() -> libc::sigset_t {
     unsafe {
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigfillset(&mut set);
-        for fault in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGABRT, libc::SIGTRAP, libc::SIGSYS] {
+        for fault in
+            [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGABRT, libc::SIGTRAP, libc::SIGSYS]
+        {
             libc::sigdelset(&mut set, fault);
         }
         set

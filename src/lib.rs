@@ -12,9 +12,9 @@ pub mod config;
 mod control;
 pub mod crash;
 mod dialect;
-mod emitter;
 #[cfg(test)]
 mod echo;
+mod emitter;
 pub mod engine;
 mod escape;
 mod framing;

@@ -12,7 +12,11 @@ use std::sync::Arc;
 
 /// Starts the thread. It runs until the process ends.
 pub(crate) fn spawn(emitter: Arc<Emitter>) -> io::Result<()> {
-    std::thread::Builder::new().name("worker-output".into()).stack_size(256 << 10).spawn(move || run(&emitter)).map(drop)
+    std::thread::Builder::new()
+        .name("worker-output".into())
+        .stack_size(256 << 10)
+        .spawn(move || run(&emitter))
+        .map(drop)
 }
 
 fn run(emitter: &Emitter) {

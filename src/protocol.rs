@@ -202,7 +202,9 @@ impl Incoming {
             }
             other => Err(Refusal::new(
                 Code::Invalid,
-                format!("unknown `type` {other:?}: send `input_batch`, `interrupt`, `shutdown` or a JSON-RPC 2.0 request"),
+                format!(
+                    "unknown `type` {other:?}: send `input_batch`, `interrupt`, `shutdown` or a JSON-RPC 2.0 request"
+                ),
             )
             .of_batch(id)),
         }
@@ -231,9 +233,7 @@ impl Rpc {
             Some(id @ (Value::String(_) | Value::Number(_))) => id.clone(),
             _ => Value::Null,
         };
-        let refuse = |message: &str| {
-            Err(Refusal { rpc_id: id.clone(), ..Refusal::new(Code::Invalid, message) })
-        };
+        let refuse = |message: &str| Err(Refusal { rpc_id: id.clone(), ..Refusal::new(Code::Invalid, message) });
         if object.get("jsonrpc") != Some(&Value::String("2.0".into())) {
             return refuse("a request says `\"jsonrpc\": \"2.0\"`");
         }

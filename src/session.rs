@@ -247,9 +247,9 @@ impl State {
             Some(To::Cell) => self.queue_cell(batch),
             None => match self.main_wait() {
                 Some(wait) => self.answer_wait(wait, &batch),
-                None if batch.eof == Some(true) => {
-                    Err(refuse("`eof` answers a wait for input, and the running cell waits for none: say `to: \"stdin\"`"))
-                }
+                None if batch.eof == Some(true) => Err(refuse(
+                    "`eof` answers a wait for input, and the running cell waits for none: say `to: \"stdin\"`",
+                )),
                 None => self.queue_cell(batch),
             },
             Some(To::Stdin) => self.route_stdin(&batch),
@@ -492,11 +492,8 @@ impl State {
     pub fn start_cell(&mut self, now: Instant) -> Option<(Arc<CellRef>, String)> {
         let queued = self.queue.pop_front()?;
         self.queued_bytes -= queued.code.len();
-        let cell = Arc::new(CellRef {
-            number: self.next_cell,
-            id: queued.id,
-            stdin_ended: AtomicBool::new(queued.stdin.eof),
-        });
+        let cell =
+            Arc::new(CellRef { number: self.next_cell, id: queued.id, stdin_ended: AtomicBool::new(queued.stdin.eof) });
         self.next_cell += 1;
         self.last_activity = now;
         self.phase = Phase::Running(Box::new(Running {
@@ -539,7 +536,8 @@ impl State {
     pub fn take_stdin(&mut self, reader: u64, cell: Option<&Arc<CellRef>>, want: Want) -> Option<Vec<u8>> {
         let is_ending = self.ending.is_some() || self.is_gone;
         let mine = self.waits.iter().position(|wait| wait.reader == reader);
-        let has_elders = self.waits.iter().take(mine.unwrap_or(self.waits.len())).any(|wait| same_cell(wait.cell.as_ref(), cell));
+        let has_elders =
+            self.waits.iter().take(mine.unwrap_or(self.waits.len())).any(|wait| same_cell(wait.cell.as_ref(), cell));
         let has_ended = is_ending || cell.is_some_and(|cell| cell.stdin_ended.load(SeqCst));
         let running = match &mut self.phase {
             Phase::Running(running) if same_cell(Some(&running.cell), cell) => Some(running),

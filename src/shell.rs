@@ -3,9 +3,9 @@
 //! C's `system()` ignores SIGINT in the whole process while it waits. An interrupt that comes between its call and the
 //! child's birth would strike nobody, and the child would run its full time.
 
+use crate::Interrupted;
 use crate::interrupt;
 use crate::sys::{self, Waited};
-use crate::Interrupted;
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};

@@ -82,7 +82,8 @@ impl Stdin {
 
 /// Where the first `count` characters end; none when there are fewer. A byte that begins no character counts as one.
 fn char_boundary(bytes: &[u8], count: usize) -> Option<usize> {
-    let mut starts = bytes.iter().enumerate().filter(|(_, byte)| **byte & 0xC0 != 0x80).map(|(at, _)| at).chain([bytes.len()]);
+    let mut starts =
+        bytes.iter().enumerate().filter(|(_, byte)| **byte & 0xC0 != 0x80).map(|(at, _)| at).chain([bytes.len()]);
     starts.nth(count)
 }
 

@@ -152,7 +152,8 @@ pub fn reopen_nonblocking(fd: RawFd) -> io::Result<OwnedFd> {
     let path = std::ffi::CString::new(format!("/proc/self/fd/{fd}")).map_err(io::Error::other)?;
     // SAFETY: the path is a C string that lives across the call; the result is a fresh descriptor.
     let opened = unsafe {
-        let fd = check(libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY))?;
+        let fd =
+            check(libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY))?;
         OwnedFd::from_raw_fd(fd)
     };
     dup_high(opened.as_raw_fd())
@@ -193,7 +194,8 @@ pub enum Waited {
 
 /// Waits for any of `fds` with the signal mask `open`, which is in force for the wait alone.
 pub fn ppoll(fds: &mut [libc::pollfd], timeout: Option<Duration>, open: &libc::sigset_t) -> Waited {
-    let timeout = timeout.map(|t| libc::timespec { tv_sec: t.as_secs() as libc::time_t, tv_nsec: t.subsec_nanos().into() });
+    let timeout =
+        timeout.map(|t| libc::timespec { tv_sec: t.as_secs() as libc::time_t, tv_nsec: t.subsec_nanos().into() });
     let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     #[cfg(target_os = "linux")]
     // SAFETY: all pointers refer to live values of the right types, or are null where null is allowed.
@@ -238,7 +240,8 @@ impl Pair {
     pub fn readable(&self) -> [bool; 2] {
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; 2];
         // SAFETY: the kernel writes at most two events. The raw call is no point of cancellation.
-        let count = unsafe { libc::syscall(libc::SYS_epoll_pwait, self.set.as_raw_fd(), events.as_mut_ptr(), 2, 0, 0, 8) };
+        let count =
+            unsafe { libc::syscall(libc::SYS_epoll_pwait, self.set.as_raw_fd(), events.as_mut_ptr(), 2, 0, 0, 8) };
         let mut readable = [false; 2];
         for event in &events[..count.clamp(0, 2) as usize] {
             readable[event.u64 as usize & 1] = true;
@@ -336,7 +339,8 @@ impl Alarm {
     /// Rings once after `delay`.
     #[cfg(target_os = "linux")]
     pub fn set(&self, delay: Duration) {
-        let value = libc::timespec { tv_sec: delay.as_secs() as libc::time_t, tv_nsec: delay.subsec_nanos().max(1).into() };
+        let value =
+            libc::timespec { tv_sec: delay.as_secs() as libc::time_t, tv_nsec: delay.subsec_nanos().max(1).into() };
         let spec = libc::itimerspec { it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
         // SAFETY: the specification lives across the call and no old value is asked for.
         unsafe { libc::timerfd_settime(self.fd.as_raw_fd(), 0, &spec, std::ptr::null_mut()) };

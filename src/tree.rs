@@ -50,7 +50,8 @@ pub(crate) fn interrupt_group() {
     // there is nobody new.
     let mut told = HashSet::new();
     loop {
-        let group = processes().into_iter().filter(|process| process.group == me && process.pid != me && !process.is_zombie);
+        let group =
+            processes().into_iter().filter(|process| process.group == me && process.pid != me && !process.is_zombie);
         let new: Vec<_> = group.filter(|process| told.insert(process.pid)).collect();
         if new.is_empty() {
             return;
@@ -74,7 +75,8 @@ pub(crate) fn kill_children_in_a_fault() {
 
 fn wait_for_any(pids: &[i32], limit: Duration) {
     let handles: Vec<_> = pids.iter().filter_map(|&pid| sys::pidfd(pid as u32).ok()).collect();
-    let mut fds: Vec<_> = handles.iter().map(|fd| sys::pollfd(std::os::fd::AsRawFd::as_raw_fd(fd), libc::POLLIN)).collect();
+    let mut fds: Vec<_> =
+        handles.iter().map(|fd| sys::pollfd(std::os::fd::AsRawFd::as_raw_fd(fd), libc::POLLIN)).collect();
     sys::poll(&mut fds, Some(limit));
 }
 

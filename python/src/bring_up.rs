@@ -43,8 +43,7 @@ pub(crate) fn config() -> Option<&'static Config> {
 fn open(config: Config) -> Result<(), String> {
     let mut requests = CORE_REQUESTS.to_vec();
     requests.extend(crate::requests::METHODS);
-    let capabilities =
-        Capabilities { images: true, displays: false, requests, limits: config.limits.clone() };
+    let capabilities = Capabilities { images: true, displays: false, requests, limits: config.limits.clone() };
     let engine = Engine::open(&config, capabilities).map_err(|error| error.to_string())?;
     // Both are set once, here, before Python can call in.
     let _ = SESSION.set(engine);
@@ -77,8 +76,12 @@ pub unsafe extern "C-unwind" fn worker_engine_main(json: *const u8, len: usize) 
         // On a fatal configuration error CPython calls exit() by itself.
         libc::atexit(on_exit);
         ffi::PyImport_AppendInittab(c"_worker".as_ptr(), Some(init_module));
-        let mut argv: [*mut c_char; 4] =
-            [executable.as_ptr().cast_mut(), c"-c".as_ptr().cast_mut(), way_back.as_ptr().cast_mut(), std::ptr::null_mut()];
+        let mut argv: [*mut c_char; 4] = [
+            executable.as_ptr().cast_mut(),
+            c"-c".as_ptr().cast_mut(),
+            way_back.as_ptr().cast_mut(),
+            std::ptr::null_mut(),
+        ];
         ffi::Py_BytesMain(3, argv.as_mut_ptr());
     }
     finish()
@@ -135,9 +138,10 @@ pub(crate) fn start(py: Python<'_>, config_fd: Option<i32>) -> PyResult<()> {
     // The session runs when the last reference to the code of `-c` goes away: that is after its frame has ended, so no frame of
     // ours is below the user's, and before CPython finalises.
     let code = py.import("sys")?.getattr("_getframe")?.call0()?.getattr("f_code")?;
-    let run = PyCFunction::new_closure(py, None, None, |args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>| {
-        run(args.py());
-    })?;
+    let run =
+        PyCFunction::new_closure(py, None, None, |args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>| {
+            run(args.py());
+        })?;
     let watch = py.import("_weakref")?.getattr("ref")?.call1((code, run))?;
     // The reference must live until it is called; it is never freed.
     std::mem::forget(watch.unbind());

@@ -5,8 +5,8 @@ use crate::compile::Compiled;
 use crate::output::{self, InRole};
 use crate::{compile, errors, figures, library, requests, session, sources};
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
-use pyo3::prelude::*;
 use pyo3::intern;
+use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyModule};
 use worker::engine::{Cell, Turn};
@@ -93,10 +93,8 @@ fn finish_child(ended: Ended) -> Option<SessionEnd> {
 
 /// Tasks of top-level `await` that are left are cancelled before the runtime finalises.
 fn close_loop(py: Python<'_>) {
-    let is_used = sys(py)
-        .and_then(|sys| sys.getattr("modules"))
-        .and_then(|modules| modules.contains("asyncio"))
-        .unwrap_or(false);
+    let is_used =
+        sys(py).and_then(|sys| sys.getattr("modules")).and_then(|modules| modules.contains("asyncio")).unwrap_or(false);
     if is_used {
         interrupt::allow();
         // What tasks do when they are cancelled is their own affair.
@@ -186,7 +184,11 @@ fn show_figures(py: Python<'_>, cell: &Cell, ended: Ended) -> Ended {
 }
 
 /// Runs a cell's code and gives the value of its last expression. With an `await` anywhere all of it runs on the loop.
-fn evaluate<'py>(py: Python<'py>, compiled: &Compiled<'py>, namespace: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyAny>> {
+fn evaluate<'py>(
+    py: Python<'py>,
+    compiled: &Compiled<'py>,
+    namespace: &Bound<'py, PyDict>,
+) -> PyResult<Bound<'py, PyAny>> {
     let codes: Vec<_> = [&compiled.body, &compiled.last].into_iter().flatten().collect();
     for code in &codes {
         if compile::is_coroutine(code)? {
@@ -202,7 +204,8 @@ fn evaluate<'py>(py: Python<'py>, compiled: &Compiled<'py>, namespace: &Bound<'p
 
 /// Shows a value as the prompt does.
 fn display(py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-    let hook = sys(py)?.getattr(intern!(py, "displayhook")).map_err(|_| PyRuntimeError::new_err("lost sys.displayhook"))?;
+    let hook =
+        sys(py)?.getattr(intern!(py, "displayhook")).map_err(|_| PyRuntimeError::new_err("lost sys.displayhook"))?;
     let _role = InRole::enter(Role::Result);
     hook.call1((value,)).map(drop)
 }
@@ -211,11 +214,7 @@ fn failed(py: Python<'_>, error: PyErr) -> Ended {
     if let Some(end) = errors::exit_of(py, &error) {
         return Ended::Exit(end);
     }
-    let outcome = if error.is_instance_of::<PyKeyboardInterrupt>(py) {
-        Outcome::Interrupted
-    } else {
-        Outcome::Error
-    };
+    let outcome = if error.is_instance_of::<PyKeyboardInterrupt>(py) { Outcome::Interrupted } else { Outcome::Error };
     match errors::print(py, error) {
         Ok(info) => Ended::Failed(outcome, info),
         Err(end) => Ended::Exit(end),

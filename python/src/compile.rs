@@ -95,7 +95,11 @@ pub(crate) fn is_coroutine(code: &Bound<'_, PyAny>) -> PyResult<bool> {
 /// Whether functions or classes were defined in the code, which keep its source in use.
 pub(crate) fn defines(code: &Bound<'_, PyAny>) -> PyResult<bool> {
     let kind = code.get_type();
-    Ok(code.getattr(pyo3::intern!(code.py(), "co_consts"))?.cast_into::<PyTuple>()?.iter().any(|constant| constant.get_type().is(&kind)))
+    Ok(code
+        .getattr(pyo3::intern!(code.py(), "co_consts"))?
+        .cast_into::<PyTuple>()?
+        .iter()
+        .any(|constant| constant.get_type().is(&kind)))
 }
 
 /// Runs a code object in a namespace.

@@ -58,7 +58,11 @@ fn around(py: Python<'_>, name: &str, fork: impl FnOnce() -> libc::pid_t) -> PyR
         ffi::PyOS_BeforeFork();
         let pid = fork();
         let error = io::Error::last_os_error();
-        if pid == 0 { ffi::PyOS_AfterFork_Child() } else { ffi::PyOS_AfterFork_Parent() }
+        if pid == 0 {
+            ffi::PyOS_AfterFork_Child()
+        } else {
+            ffi::PyOS_AfterFork_Parent()
+        }
         (pid, error)
     };
     if pid < 0 {
@@ -66,9 +70,8 @@ fn around(py: Python<'_>, name: &str, fork: impl FnOnce() -> libc::pid_t) -> PyR
     }
     if pid > 0 && py.version_info() >= (3, 12) && threads() > OWN_THREADS {
         let me = std::process::id();
-        let text = format!(
-            "This process (pid={me}) is multi-threaded, use of {name}() may lead to deadlocks in the child."
-        );
+        let text =
+            format!("This process (pid={me}) is multi-threaded, use of {name}() may lead to deadlocks in the child.");
         let text = CString::new(text).unwrap_or_default();
         PyErr::warn(py, &py.get_type::<PyDeprecationWarning>(), &text, 1)?;
     }

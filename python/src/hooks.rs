@@ -118,8 +118,7 @@ impl Bridge {
     }
 
     fn wait_readable(&self, py: Python<'_>, timeout: Option<f64>, fds: Vec<(i32, i16)>) -> PyResult<bool> {
-        let mut fds: Vec<_> =
-            fds.into_iter().map(|(fd, events)| libc::pollfd { fd, events, revents: 0 }).collect();
+        let mut fds: Vec<_> = fds.into_iter().map(|(fd, events)| libc::pollfd { fd, events, revents: 0 }).collect();
         input::wait_readable(py, timeout, &mut fds)
     }
 }
@@ -128,9 +127,12 @@ fn closure<'py, F>(py: Python<'py>, name: &'static std::ffi::CStr, body: F) -> P
 where
     F: Fn(&Bound<'_, PyTuple>, Option<&Bound<'_, PyDict>>) -> PyResult<Py<PyAny>> + Send + Sync + 'static,
 {
-    PyCFunction::new_closure(py, Some(name), None, move |args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>| {
-        body(args, kwargs)
-    })
+    PyCFunction::new_closure(
+        py,
+        Some(name),
+        None,
+        move |args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>| body(args, kwargs),
+    )
 }
 
 /// A thread belongs to the cell that started it: what it reads is said to be that cell's.
@@ -177,11 +179,7 @@ struct Started {
 #[pymethods]
 impl Started {
     #[pyo3(signature = (*args, **kwargs))]
-    fn __call__(
-        &self,
-        args: &Bound<'_, PyTuple>,
-        kwargs: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<Py<PyAny>> {
+    fn __call__(&self, args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<Py<PyAny>> {
         worker::reader::adopt_cell(self.cell.clone());
         Ok(self.function.bind(args.py()).call(args, kwargs)?.unbind())
     }

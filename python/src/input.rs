@@ -10,9 +10,9 @@ use pyo3::exceptions::{PyEOFError, PyStopIteration, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyInt, PyString, PyTuple};
+use std::time::{Duration, Instant};
 use worker::engine::Engine;
 use worker::protocol::Stream;
-use std::time::{Duration, Instant};
 use worker::reader::{Ask, Got, Reader};
 use worker::{Want, child, interrupt};
 
@@ -40,25 +40,49 @@ pub(crate) fn install(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()>
     let io = py.import("_io")?;
     let posix = py.import("posix")?;
     let builtins = py.import("builtins")?;
-    let raw_type = subtype(py, &io.getattr("FileIO")?, "FileIO", functions(py, &[
-        ("read", wrap_pyfunction!(raw_read, py)?),
-        ("readall", wrap_pyfunction!(raw_readall, py)?),
-        ("readinto", wrap_pyfunction!(raw_readinto, py)?),
-    ])?)?;
-    let buffer_type = subtype(py, &io.getattr("BufferedReader")?, "BufferedReader", functions(py, &[
-        ("read", wrap_pyfunction!(bytes_read, py)?),
-        ("read1", wrap_pyfunction!(bytes_read1, py)?),
-        ("readinto", wrap_pyfunction!(bytes_readinto, py)?),
-        ("readinto1", wrap_pyfunction!(raw_readinto, py)?),
-        ("readline", wrap_pyfunction!(bytes_readline, py)?),
-        ("peek", wrap_pyfunction!(bytes_peek, py)?),
-        ("__next__", wrap_pyfunction!(bytes_next, py)?),
-    ])?)?;
-    let text_type = subtype(py, &io.getattr("TextIOWrapper")?, "TextIOWrapper", functions(py, &[
-        ("read", wrap_pyfunction!(text_read, py)?),
-        ("readline", wrap_pyfunction!(text_readline, py)?),
-        ("__next__", wrap_pyfunction!(text_next, py)?),
-    ])?)?;
+    let raw_type = subtype(
+        py,
+        &io.getattr("FileIO")?,
+        "FileIO",
+        functions(
+            py,
+            &[
+                ("read", wrap_pyfunction!(raw_read, py)?),
+                ("readall", wrap_pyfunction!(raw_readall, py)?),
+                ("readinto", wrap_pyfunction!(raw_readinto, py)?),
+            ],
+        )?,
+    )?;
+    let buffer_type = subtype(
+        py,
+        &io.getattr("BufferedReader")?,
+        "BufferedReader",
+        functions(
+            py,
+            &[
+                ("read", wrap_pyfunction!(bytes_read, py)?),
+                ("read1", wrap_pyfunction!(bytes_read1, py)?),
+                ("readinto", wrap_pyfunction!(bytes_readinto, py)?),
+                ("readinto1", wrap_pyfunction!(raw_readinto, py)?),
+                ("readline", wrap_pyfunction!(bytes_readline, py)?),
+                ("peek", wrap_pyfunction!(bytes_peek, py)?),
+                ("__next__", wrap_pyfunction!(bytes_next, py)?),
+            ],
+        )?,
+    )?;
+    let text_type = subtype(
+        py,
+        &io.getattr("TextIOWrapper")?,
+        "TextIOWrapper",
+        functions(
+            py,
+            &[
+                ("read", wrap_pyfunction!(text_read, py)?),
+                ("readline", wrap_pyfunction!(text_readline, py)?),
+                ("__next__", wrap_pyfunction!(text_next, py)?),
+            ],
+        )?,
+    )?;
     let stdin = layers(py, &raw_type, Some(&buffer_type), Some(&text_type), None)?;
     sys.setattr("stdin", &stdin)?;
     sys.setattr("__stdin__", &stdin)?;
@@ -82,7 +106,10 @@ pub(crate) fn install(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()>
     py.import("os")?.setattr("read", &read)
 }
 
-fn functions<'py>(py: Python<'py>, list: &[(&str, Bound<'py, pyo3::types::PyCFunction>)]) -> PyResult<Bound<'py, PyDict>> {
+fn functions<'py>(
+    py: Python<'py>,
+    list: &[(&str, Bound<'py, pyo3::types::PyCFunction>)],
+) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     for (name, function) in list {
         dict.set_item(name, function)?;
@@ -162,7 +189,12 @@ fn text<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
 }
 
 /// Calls a method of a plain reader of fd 0: user code has put something of its own there.
-fn plain<'py>(py: Python<'py>, layer: &str, method: &str, args: impl pyo3::call::PyCallArgs<'py>) -> PyResult<Bound<'py, PyAny>> {
+fn plain<'py>(
+    py: Python<'py>,
+    layer: &str,
+    method: &str,
+    args: impl pyo3::call::PyCallArgs<'py>,
+) -> PyResult<Bound<'py, PyAny>> {
     if PLAIN.get(py).is_none() {
         let made = originals(py)?.open.bind(py).call((0,), Some(&closefd_false(py)?))?;
         let _ = PLAIN.set(py, made.unbind());
@@ -400,7 +432,11 @@ fn os_read<'py>(
 /// Open file and return a stream. Raise OSError upon failure.
 #[pyfunction]
 #[pyo3(signature = (*args, **options))]
-fn open<'py>(py: Python<'py>, args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
+fn open<'py>(
+    py: Python<'py>,
+    args: &Bound<'py, PyTuple>,
+    options: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
     let originals = originals(py)?;
     let plain = originals.open.bind(py);
     let is_zero = match args.get_item(0) {
@@ -433,7 +469,9 @@ fn open<'py>(py: Python<'py>, args: &Bound<'py, PyTuple>, options: Option<&Bound
         None => true,
         Some(encoding) if encoding.is_none() => true,
         Some(encoding) => {
-            let name: String = encoding.extract().map_err(|_| PyTypeError::new_err("open() argument 'encoding' must be str or None"))?;
+            let name: String = encoding
+                .extract()
+                .map_err(|_| PyTypeError::new_err("open() argument 'encoding' must be str or None"))?;
             matches!(name.to_ascii_lowercase().replace('_', "-").as_str(), "utf-8" | "utf8")
         }
     };
@@ -459,9 +497,7 @@ pub(crate) fn wait_readable(py: Python<'_>, timeout: Option<f64>, also: &mut [li
     if timeout.is_some_and(|timeout| timeout <= 0.0) {
         return Ok(false);
     }
-    let end = timeout.and_then(|timeout| {
-        Duration::try_from_secs_f64(timeout).ok().map(|limit| Instant::now() + limit)
-    });
+    let end = timeout.and_then(|timeout| Duration::try_from_secs_f64(timeout).ok().map(|limit| Instant::now() + limit));
     loop {
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
         match wait(py, &mut reader, also, left)? {

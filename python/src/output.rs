@@ -8,13 +8,13 @@
 
 use crate::guard::wait_detached;
 use crate::session;
+use pyo3::PyTypeInfo;
 use pyo3::exceptions::{PyTypeError, PyUnicodeEncodeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
-use pyo3::PyTypeInfo;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use worker::interrupt;
 use worker::protocol::{Role, Stream};
 

@@ -65,11 +65,14 @@ fn put(py: Python<'_>, cache: &Bound<'_, PyDict>, file: &str, source: &str) -> P
         let line = lines.get_item(last)?.add(PyString::new(py, "\n"))?;
         lines.set_item(last, line)?;
     }
-    let entry = PyTuple::new(py, [
-        source.len().into_pyobject(py)?.into_any(),
-        py.None().into_bound(py),
-        lines.into_any(),
-        PyString::new(py, file).into_any(),
-    ])?;
+    let entry = PyTuple::new(
+        py,
+        [
+            source.len().into_pyobject(py)?.into_any(),
+            py.None().into_bound(py),
+            lines.into_any(),
+            PyString::new(py, file).into_any(),
+        ],
+    )?;
     cache.set_item(file, entry)
 }

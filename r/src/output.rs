@@ -86,8 +86,9 @@ fn held(mut wait: impl FnMut() -> bool) -> bool {
     let held = interrupt::hold();
     let is_done = loop {
         // SAFETY: R's flags.
-        let is_pending =
-            unsafe { libR_sys::R_interrupts_pending != 0 && libR_sys::R_interrupts_suspended == libR_sys::Rboolean::FALSE };
+        let is_pending = unsafe {
+            libR_sys::R_interrupts_pending != 0 && libR_sys::R_interrupts_suspended == libR_sys::Rboolean::FALSE
+        };
         if is_pending {
             break false;
         }

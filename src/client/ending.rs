@@ -76,7 +76,9 @@ impl Evidence<'_> {
         if let Some(signal) = self.status.signal() {
             return match self.sent {
                 Some(sent) if sent == signal => Reason::Killed(signal),
-                _ if signal == libc::SIGKILL && (self.out_of_memory || self.reached_its_memory()) => Reason::OutOfMemory,
+                _ if signal == libc::SIGKILL && (self.out_of_memory || self.reached_its_memory()) => {
+                    Reason::OutOfMemory
+                }
                 _ => Reason::Signal(signal),
             };
         }

@@ -12,10 +12,7 @@ echo '{"type":"ready","startup_ms":1}'
 
 fn script(body: &str) -> Launch {
     let script = format!("{HELLO}{body}");
-    Launch::python()
-        .through(["sh", "-c", &script])
-        .transport(Transport::Stdio)
-        .keep_stderr()
+    Launch::python().through(["sh", "-c", &script]).transport(Transport::Stdio).keep_stderr()
 }
 
 #[test]
@@ -23,10 +20,7 @@ fn the_start_keeps_what_a_profile_printed() {
     let (mut worker, hello, ready) = script("read line").start(LONG).unwrap();
     assert_eq!(hello.protocol.name, "interpreter-worker");
     assert_eq!(ready.startup_ms, Some(1.0));
-    assert!(matches!(
-        worker.recv_timeout(LONG),
-        Ok(Event::OutputText(_))
-    ));
+    assert!(matches!(worker.recv_timeout(LONG), Ok(Event::OutputText(_))));
 }
 
 #[test]
@@ -39,14 +33,9 @@ read line; read line"#;
     let (mut worker, ..) = script(body).start(LONG).unwrap();
     let status = worker.call("status", serde_json::json!({}), LONG).unwrap();
     assert_eq!(status["state"], "busy");
-    let refused = worker
-        .call("complete", serde_json::json!({}), LONG)
-        .unwrap_err();
+    let refused = worker.call("complete", serde_json::json!({}), LONG).unwrap_err();
     assert!(matches!(refused, CallError::Refused(error) if error.code == -32002));
-    assert!(matches!(
-        worker.recv_timeout(LONG),
-        Ok(Event::OutputText(_))
-    ));
+    assert!(matches!(worker.recv_timeout(LONG), Ok(Event::OutputText(_))));
     assert!(matches!(worker.recv_timeout(LONG), Ok(Event::InputWait(_))));
 }
 
@@ -59,34 +48,17 @@ echo '{"type":"session_end","reason":"runtime_exit","exit_code":3}'; echo aside 
     assert_eq!(ending.reason, Reason::Exit(3));
     assert_eq!(ending.stderr, "aside\n");
     let kinds: Vec<_> = worker.events().collect();
-    assert!(matches!(
-        kinds[..],
-        [
-            Event::OutputText(_),
-            Event::OutputText(_),
-            Event::SessionEnd(_)
-        ]
-    ));
+    assert!(matches!(kinds[..], [Event::OutputText(_), Event::OutputText(_), Event::SessionEnd(_)]));
     assert_eq!(worker.recv_timeout(LONG), Err(NoEvent::Closed));
     assert_eq!(worker.wait(Instant::now()).unwrap().reason, Reason::Exit(3));
 }
 
 #[test]
 fn a_start_that_fails_says_why() {
-    let launch = Launch::python()
-        .through(["sh", "-c", "echo 'no python here' >&2; exit 2"])
-        .keep_stderr();
-    let Err(StartError::Ended(ending)) = launch.start(LONG) else {
-        panic!("it started")
-    };
-    assert_eq!(
-        ending.reason,
-        Reason::StartupFailed("no python here".into())
-    );
-    assert!(matches!(
-        Launch::python().program("/no/such/worker").spawn(),
-        Err(LaunchError::Program { .. })
-    ));
+    let launch = Launch::python().through(["sh", "-c", "echo 'no python here' >&2; exit 2"]).keep_stderr();
+    let Err(StartError::Ended(ending)) = launch.start(LONG) else { panic!("it started") };
+    assert_eq!(ending.reason, Reason::StartupFailed("no python here".into()));
+    assert!(matches!(Launch::python().program("/no/such/worker").spawn(), Err(LaunchError::Program { .. })));
 }
 
 #[test]
@@ -113,16 +85,10 @@ fn one_that_will_not_end_is_killed_with_its_children() {
 #[test]
 fn a_death_by_another_hand_is_told_from_our_own() {
     let (mut worker, ..) = script("kill -SEGV $$").start(LONG).unwrap();
-    assert_eq!(
-        worker.wait(Instant::now() + LONG).unwrap().reason,
-        Reason::Signal(libc::SIGSEGV)
-    );
+    assert_eq!(worker.wait(Instant::now() + LONG).unwrap().reason, Reason::Signal(libc::SIGSEGV));
     let (mut worker, ..) = script("exec sleep 1000").start(LONG).unwrap();
     worker.signal(libc::SIGTERM);
-    assert_eq!(
-        worker.wait(Instant::now() + LONG).unwrap().reason,
-        Reason::Killed(libc::SIGTERM)
-    );
+    assert_eq!(worker.wait(Instant::now() + LONG).unwrap().reason, Reason::Killed(libc::SIGTERM));
 }
 
 #[test]
