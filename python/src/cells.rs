@@ -136,10 +136,10 @@ fn run_cell(py: Python<'_>, cell: &Cell) -> Ended {
     interrupt::install_before_current(set_flag);
     // Nothing that can fail here is worth more than a traceback without source lines.
     let _ = sources::remember(py, &file, &source);
-    let mut keeps_source = true;
+    let mut defines = false;
     let result = compile::cell(py, &source, &file).and_then(|compiled| {
         let codes = [&compiled.body, &compiled.last];
-        keeps_source = codes.into_iter().flatten().any(|code| compile::defines(code).unwrap_or(true));
+        defines = codes.into_iter().flatten().any(|code| compile::defines(code).unwrap_or(true));
         let namespace = main_namespace(py)?;
         interrupt::allow();
         let value = evaluate(py, &compiled, &namespace)?;
@@ -152,7 +152,6 @@ fn run_cell(py: Python<'_>, cell: &Cell) -> Ended {
     let ended = match result {
         Ok(()) => Ended::Ok,
         Err(error) => {
-            keeps_source = true;
             let _ = errors::add_source_line(py, &error, &file, &source);
             // Printing an error runs user code too, and can be interrupted.
             interrupt::allow();
@@ -164,8 +163,12 @@ fn run_cell(py: Python<'_>, cell: &Cell) -> Ended {
         output::flush_replaced(py);
     }
     interrupt::forbid();
-    if !keeps_source {
-        let _ = sources::forget(py, &file);
+    if !defines {
+        // Nothing refers to the source any more, but for the traceback of the last error.
+        let unused = if matches!(ended, Ended::Failed(..)) { errors::keep_until_next(file) } else { Some(file) };
+        if let Some(file) = unused {
+            let _ = sources::forget(py, &file);
+        }
     }
     ended
 }

@@ -7,6 +7,7 @@ use pyo3::exceptions::{PyKeyboardInterrupt, PySyntaxError, PySystemExit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTraceback;
+use std::sync::{Mutex, PoisonError};
 use worker::protocol::{EndReason, ErrorInfo, Role, SessionEnd, Stream};
 
 /// More of a message or a traceback than this is left out of `ready.error`; what is printed is whole.
@@ -14,6 +15,14 @@ const MOST: usize = 16 << 10;
 
 /// CPython's own hook, kept from the start.
 static EXCEPTHOOK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+/// The file name of the last cell that failed, whose source `pdb.pm()` wants.
+static LAST_FAILED: Mutex<Option<String>> = Mutex::new(None);
+
+/// A cell has failed: its source is kept until the next one fails. Gives the one before.
+pub(crate) fn keep_until_next(file: String) -> Option<String> {
+    LAST_FAILED.lock().unwrap_or_else(PoisonError::into_inner).replace(file)
+}
 
 pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
     let _ = EXCEPTHOOK.set(py, py.import("sys")?.getattr("__excepthook__")?.unbind());

@@ -98,7 +98,6 @@ fn a_signal_of_the_users_own_is_handled_while_he_is_asked() {
         s.says("def note(*a): print('noted', flush=True)\nold = signal.signal(signal.SIGUSR1, note)", "");
         let id = s.begin("input('q ')");
         let wait = s.wait_for("q ");
-        s.until_asleep();
         assert!(s.worker.signal(libc::SIGUSR1));
         s.until_printed(&id, "noted\n");
         s.answer(&wait, "x");
@@ -113,11 +112,9 @@ fn a_signal_of_the_users_own_is_handled_while_idle() {
             "import signal\ndef note(*a): print('noted', flush=True)\nold = signal.signal(signal.SIGUSR1, note)",
             "",
         );
-        s.until_asleep();
         assert!(s.worker.signal(libc::SIGUSR1));
         assert_eq!(s.between_cells("noted\n"), "noted\n");
         s.says("def bad(*a): raise ValueError('in a handler')\nold = signal.signal(signal.SIGUSR1, bad)", "");
-        s.until_asleep();
         assert!(s.worker.signal(libc::SIGUSR1));
         assert!(s.between_cells("ValueError").contains("in a handler"));
         s.says("1", "1\n");

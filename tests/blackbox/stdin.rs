@@ -110,9 +110,9 @@ fn s3_input_for_a_cell_that_reads_none_is_dropped() {
     let mut s = Session::python();
     let id = s.begin("input('go ')\nx = 1");
     s.wait_for("go ");
-    s.send(Batch::stdin("first"));
     s.send(Batch::cell("input('mine ')").id("later"));
     s.send(Batch::stdin("for later").id("later"));
+    s.send(Batch::stdin("first"));
     s.finish(&id).ok();
     let cell = s.finish("later").ok();
     assert_eq!(cell.stdout, "'for later'\n");
