@@ -18,7 +18,7 @@ use crate::protocol::{
 };
 use crate::reader::{Ask, Reader};
 use crate::session::{CellRef, Phase, Request, Stage, State};
-use crate::shared::{Shared, cancelled_refusal};
+use crate::shared::{LAST_WORDS, Shared, cancelled_refusal};
 use crate::sys::{self, Waited, Wake};
 use parking_lot::{Condvar, Mutex};
 use std::io;
@@ -446,6 +446,15 @@ impl Engine {
     pub fn startup_stderr(&self) -> String {
         self.settle();
         self.0.emitter.take_startup_stderr(false)
+    }
+
+    /// The user's code ends the process without finalising (`os._exit`): nothing of the session outlives it, and everything
+    /// printed is delivered, but no `session_end` is said. Detached from the runtime's lock.
+    pub fn leave(&self) {
+        if !child::in_child() {
+            self.0.clear_up();
+            self.0.emitter.flush_within(LAST_WORDS);
+        }
     }
 
     /// A line for whoever runs the worker: goes to the first stderr, never into the session's output.

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long the last words may take to reach a supervisor that does not read.
-const LAST_WORDS: Duration = Duration::from_millis(700);
+pub(crate) const LAST_WORDS: Duration = Duration::from_millis(700);
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -168,8 +168,8 @@ impl Shared {
         self.process.exit(status)
     }
 
-    /// Ends what is left of the session's processes, delivers what they wrote, and says `session_end`.
-    pub fn last_words(&self, end: SessionEnd) {
+    /// Ends what is left of the session's processes, takes what they wrote, and removes the session's files.
+    pub fn clear_up(&self) {
         self.process.end_others(&self.config.marker);
         if let Some(dir) = &self.config.temp_dir {
             // A directory that somebody removed already is removed.
@@ -179,6 +179,11 @@ impl Shared {
             file.remove();
         }
         self.emitter.settle_for_good();
+    }
+
+    /// Clears up, and says `session_end`.
+    pub fn last_words(&self, end: SessionEnd) {
+        self.clear_up();
         if let Some(line) = self.speaker.encode(&Event::SessionEnd(end)) {
             self.emitter.append_last(&line);
         }

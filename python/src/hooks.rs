@@ -214,6 +214,9 @@ fn hook_exit(py: Python<'_>) -> PyResult<()> {
         let hooked = closure(py, name, move |args, kwargs| {
             let py = args.py();
             crate::output::flush_session(py)?;
+            if name == c"_exit" {
+                py.detach(|| session().leave());
+            }
             Ok(original.bind(py).call(args, kwargs)?.unbind())
         })?;
         posix.setattr(text, &hooked)?;

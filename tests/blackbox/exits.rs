@@ -178,3 +178,16 @@ fn l8_exec_ends_the_session_in_the_plain_way() {
         }
     }
 }
+
+#[test]
+fn l2_nothing_outlives_a_process_that_ends_itself_at_once() {
+    for python in pythons::all() {
+        let code = "import os, subprocess, tempfile\nchild = subprocess.Popen(['sleep', '1000'])\n\
+                    print(child.pid, tempfile.gettempdir())\nos._exit(7)";
+        let end = last_cell(Session::on(python), code);
+        assert_eq!(end.ending.status.code(), Some(7));
+        let (pid, folder) = end.stdout.trim().split_once(' ').expect("a pid and a folder");
+        assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "the child outlived the session");
+        assert!(!std::path::Path::new(folder).exists(), "{folder} was left");
+    }
+}
