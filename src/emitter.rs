@@ -8,6 +8,12 @@
 //! flushed, when something else is said, or when it is full. What the process's raw fds 1 and 2 hold is read, under
 //! the same lock, before anything of ours is appended, so that both come in program order.
 
+mod flush;
+mod sink;
+mod text;
+
+pub(crate) use sink::Sink;
+
 use crate::capture::Capture;
 use crate::crash;
 use crate::escape::escape_into;
@@ -16,7 +22,6 @@ use crate::sys::{self, Alarm, Waited, Wake};
 use crate::utf8::{Decoder, Run};
 use parking_lot::{Mutex, MutexGuard};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -35,42 +40,6 @@ pub(crate) const FLUSH_AFTER: Duration = Duration::from_millis(2);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a signal came while the output waited for the supervisor")]
 pub struct Interrupted;
-
-/// The writing end of the channel, written without waiting.
-#[derive(Debug)]
-pub(crate) struct Sink {
-    fd: OwnedFd,
-    is_socket: bool,
-}
-
-impl Sink {
-    /// Takes over the descriptor; a pipe or terminal is opened anew, so that its other holders keep their mode.
-    pub(crate) fn new(fd: OwnedFd) -> io::Result<Sink> {
-        match sys::file_type(fd.as_raw_fd())? {
-            libc::S_IFSOCK => Ok(Sink { fd, is_socket: true }),
-            libc::S_IFREG => Ok(Sink { fd, is_socket: false }),
-            _ => match sys::reopen_nonblocking(fd.as_raw_fd()) {
-                Ok(own) => Ok(Sink { fd: own, is_socket: false }),
-                Err(_) => {
-                    sys::set_nonblocking(fd.as_raw_fd())?;
-                    Ok(Sink { fd, is_socket: false })
-                }
-            },
-        }
-    }
-
-    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        if self.is_socket {
-            sys::send_nowait(self.fd.as_raw_fd(), bytes)
-        } else {
-            sys::write(self.fd.as_raw_fd(), bytes)
-        }
-    }
-
-    pub(crate) fn fd(&self) -> RawFd {
-        self.fd.as_raw_fd()
-    }
-}
 
 /// What distinguishes one `output_text` from the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,25 +193,6 @@ impl Emitter {
         taken
     }
 
-    /// Sees to it that what was appended is flushed before long.
-    pub(crate) fn flush_soon(&self) {
-        self.settle_flush(&mut self.out.lock());
-    }
-
-    /// Flushes or sets the alarm, as the amount of open text asks for.
-    fn settle_flush(&self, out: &mut Out) {
-        if out.unflushed_since.is_none() {
-            return;
-        }
-        let open = out.open.as_ref().map_or(0, |open| open.text_len);
-        if open >= FLUSH_AT || self.encode == TextEncoding::Base64 {
-            self.try_flush(out);
-        } else if !out.alarm_is_set {
-            out.alarm_is_set = true;
-            self.alarm.set(FLUSH_AFTER);
-        }
-    }
-
     /// Appends a message that owns its line, after everything said so far. Never waits.
     ///
     /// Callers that must keep the order of raw output call [`Emitter::settle`] first.
@@ -390,218 +340,6 @@ impl Emitter {
         out.buf.len() - out.head < ROOM || out.is_gone || out.has_ended
     }
 
-    /// `is_rest`: the run goes on with a write that has begun.
-    fn append_run(&self, out: &mut Out, kind: Kind, run: Run<'_>, is_rest: bool) {
-        match run {
-            Run::Text(text) => {
-                let mut taken = 0;
-                while taken < text.len() {
-                    taken += self.append_piece(out, kind, &text[taken..], is_rest || taken > 0);
-                }
-            }
-            Run::Bytes(bytes) => {
-                for (number, piece) in bytes.chunks(MAX_TEXT).enumerate() {
-                    self.append_base64(out, kind, piece, is_rest || number > 0);
-                }
-            }
-        }
-    }
-
-    /// Appends the beginning of `text`, as much as one message takes, and gives its length.
-    fn append_piece(&self, out: &mut Out, kind: Kind, text: &str, is_rest: bool) -> usize {
-        let size = if text.len() <= MAX_TEXT { text.len() } else { text.floor_char_boundary(MAX_TEXT) };
-        let piece = &text[..size];
-        if self.encode == TextEncoding::Base64 {
-            self.append_base64(out, kind, piece.as_bytes(), is_rest);
-            return size;
-        }
-        let fits = matches!(&out.open, Some(open) if open.kind == kind && open.text_len + size <= MAX_TEXT);
-        if !fits {
-            self.close(out);
-            self.start_text(out, kind, is_rest);
-            out.buf.extend_from_slice(b",\"text\":\"");
-            out.open = Some(OpenText { kind, text_len: 0 });
-        }
-        let before = out.buf.len();
-        escape_into(&mut out.buf, piece);
-        out.accepted += (out.buf.len() - before) as u64;
-        if let Some(open) = &mut out.open {
-            open.text_len += size;
-            if open.text_len > MAX_TEXT - 4 {
-                self.close(out);
-            }
-        }
-        self.mark_unflushed(out);
-        size
-    }
-
-    fn start_text(&self, out: &mut Out, kind: Kind, is_rest: bool) {
-        let start = out.buf.len();
-        out.buf.extend_from_slice(match kind.stream {
-            Stream::Stdout => b"{\"type\":\"output_text\",\"stream\":\"stdout\"",
-            Stream::Stderr => b"{\"type\":\"output_text\",\"stream\":\"stderr\"",
-        });
-        if self.encode == TextEncoding::Base64 {
-            out.buf.extend_from_slice(if is_rest {
-                b",\"is_continuation\":true"
-            } else {
-                b",\"is_continuation\":false" as &[u8]
-            });
-        } else {
-            if is_rest {
-                out.buf.extend_from_slice(b",\"is_continuation\":true");
-            }
-            if kind.from_fd {
-                out.buf.extend_from_slice(b",\"origin\":\"fd\"");
-            }
-            match kind.role {
-                Some(Role::Result) => out.buf.extend_from_slice(b",\"role\":\"result\""),
-                Some(Role::Traceback) => out.buf.extend_from_slice(b",\"role\":\"traceback\""),
-                None => {}
-            }
-            out.buf.extend_from_slice(&out.cell);
-        }
-        out.accepted += (out.buf.len() - start) as u64;
-    }
-
-    fn append_base64(&self, out: &mut Out, kind: Kind, bytes: &[u8], is_rest: bool) {
-        use base64::Engine as _;
-        self.close(out);
-        self.start_text(out, kind, is_rest);
-        let start = out.buf.len();
-        out.buf.extend_from_slice(b",\"data_b64\":\"");
-        let text = base64::engine::general_purpose::STANDARD.encode(bytes);
-        out.buf.extend_from_slice(text.as_bytes());
-        out.buf.extend_from_slice(b"\"}\n");
-        out.accepted += (out.buf.len() - start) as u64;
-        self.mark_unflushed(out);
-    }
-
-    /// Bytes of a character that never got its rest come out before text that follows them.
-    fn release_own_tail(&self, out: &mut Out, kind: Kind) {
-        if out.own[index(kind.stream)].is_holding() {
-            let mut decoder = std::mem::take(&mut out.own[index(kind.stream)]);
-            decoder.finish(|run| self.append_run(out, kind, run, false));
-        }
-    }
-
-    fn close_tails(&self, out: &mut Out) {
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            self.release_own_tail(out, Kind { stream, role: None, from_fd: false });
-            if out.raw[index(stream)].is_holding() {
-                let mut decoder = std::mem::take(&mut out.raw[index(stream)]);
-                decoder.finish(|run| self.append_run(out, Kind { stream, role: None, from_fd: true }, run, false));
-            }
-        }
-    }
-
-    fn close(&self, out: &mut Out) {
-        if out.open.take().is_some() {
-            out.buf.extend_from_slice(b"\"}\n");
-            out.accepted += 3;
-        }
-    }
-
-    /// Writes what the channel takes at once; the rest is left to the output thread.
-    fn try_flush(&self, out: &mut Out) {
-        self.close(out);
-        out.unflushed_since = None;
-        while out.head < out.buf.len() && !out.is_gone {
-            match self.sink.try_write(&out.buf[out.head..]) {
-                Ok(n) => {
-                    out.head += n;
-                    out.written += n as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => {
-                    out.is_gone = true;
-                    self.has_lost_channel.store(true, Relaxed);
-                }
-            }
-        }
-        crash::publish(&out.buf[out.head..]);
-        if out.is_gone || out.head == out.buf.len() {
-            crash::publish(&[]);
-            out.written = out.accepted;
-            out.head = 0;
-            if out.buf.capacity() > 4 * ROOM {
-                out.buf = Vec::with_capacity(80 << 10);
-            } else {
-                out.buf.clear();
-            }
-            return;
-        }
-        if out.head >= ROOM / 2 {
-            out.buf.drain(..out.head);
-            out.head = 0;
-            crash::publish(&out.buf);
-        }
-        if !out.is_backlogged {
-            out.is_backlogged = true;
-            self.wake.set();
-        }
-    }
-
-    /// Tries to write everything; true when nothing is left.
-    pub(crate) fn flush(&self) -> bool {
-        let mut out = self.out.lock();
-        self.try_flush(&mut out);
-        out.head == out.buf.len()
-    }
-
-    /// Returns once everything that was accepted before the call is in the channel, or nobody reads it any more.
-    pub(crate) fn flush_and_wait(&self, mask: Option<&libc::sigset_t>) -> Result<(), Interrupted> {
-        let mark = {
-            let mut out = self.out.lock();
-            self.try_flush(&mut out);
-            out.accepted
-        };
-        loop {
-            {
-                let mut out = self.out.lock();
-                if out.written < mark {
-                    self.try_flush(&mut out);
-                }
-                if out.written >= mark || out.is_gone {
-                    return Ok(());
-                }
-            }
-            self.wait_for_channel(mask)?;
-        }
-    }
-
-    /// Waits until the channel takes more. With a mask (main thread), a signal that it opens ends the wait.
-    pub(crate) fn wait_for_channel(&self, mask: Option<&libc::sigset_t>) -> Result<(), Interrupted> {
-        let mut fds = [sys::pollfd(self.sink.fd(), libc::POLLOUT)];
-        match mask {
-            Some(mask) => match sys::ppoll(&mut fds, None, mask) {
-                Waited::Signal => Err(Interrupted),
-                Waited::Ready | Waited::Timeout => Ok(()),
-            },
-            None => {
-                sys::poll(&mut fds, None);
-                Ok(())
-            }
-        }
-    }
-
-    /// Whether a write to the channel has failed for good.
-    pub(crate) fn has_lost_channel(&self) -> bool {
-        self.has_lost_channel.load(Relaxed)
-    }
-
-    /// Tries for `limit` to get everything out.
-    pub(crate) fn flush_within(&self, limit: Duration) {
-        let end = std::time::Instant::now() + limit;
-        while !self.flush() {
-            let left = end.saturating_duration_since(std::time::Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            sys::poll(&mut [sys::pollfd(self.sink.fd(), libc::POLLOUT)], Some(left));
-        }
-    }
-
     /// Nobody reads any more: from now on everything is dropped and nobody waits.
     pub(crate) fn set_gone(&self) {
         let mut out = self.out.lock();
@@ -621,40 +359,5 @@ impl Emitter {
     /// The output thread looks at the state that decides what it waits for.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Out> {
         self.out.lock()
-    }
-
-    /// The alarm rang: flushes text that is old enough.
-    pub(crate) fn on_alarm(&self, out: &mut Out) {
-        out.alarm_is_set = false;
-        let Some(since) = out.unflushed_since else { return };
-        let age = Duration::from_nanos(sys::monotonic_ns().saturating_sub(since));
-        if age >= FLUSH_AFTER {
-            self.try_flush(out);
-        } else {
-            out.alarm_is_set = true;
-            self.alarm.set(FLUSH_AFTER - age);
-        }
-    }
-
-    /// The channel takes more.
-    pub(crate) fn on_writable(&self, out: &mut Out) {
-        out.is_backlogged = false;
-        self.try_flush(out);
-    }
-
-    /// Whether raw output can be read now, and whether there is more to write.
-    pub(crate) fn appetite(&self) -> (bool, bool) {
-        let mut out = self.out.lock();
-        let has_room = self.has_room(&mut out);
-        (has_room, out.is_backlogged)
-    }
-
-    /// The output thread found raw output.
-    pub(crate) fn take_raw(&self, raw: [bool; 2]) {
-        let mut out = self.out.lock();
-        if !out.has_ended {
-            self.drain(&mut out, raw);
-            self.settle_flush(&mut out);
-        }
     }
 }

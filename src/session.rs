@@ -3,6 +3,10 @@
 //! Plain data and plain decisions, no thread, no descriptor and no clock of its own: `control.rs` and `engine.rs` hold it
 //! under one lock, ask it what is to be done, and do it.
 
+mod ending;
+mod reads;
+mod routing;
+
 use crate::protocol::{
     Code, DEFAULT_GRACE_MS, InputBatch, MAX_QUEUED_BYTES, MAX_QUEUED_CELLS, Refusal, Rpc, SessionEnd, To,
 };
@@ -233,117 +237,6 @@ impl State {
         self.main_wait().is_some()
     }
 
-    /// Puts a batch where it belongs, or says why it cannot be taken.
-    pub fn route(&mut self, batch: InputBatch) -> Result<Routed, Refusal> {
-        let id = batch.id.clone();
-        self.route_checked(batch).map_err(|refusal| refusal.of_batch(id))
-    }
-
-    fn route_checked(&mut self, batch: InputBatch) -> Result<Routed, Refusal> {
-        if self.ending.is_some() || self.is_gone || matches!(self.phase, Phase::Finalizing | Phase::Ended) {
-            return Err(Refusal::new(Code::Ending, "the session is ending and takes no more input"));
-        }
-        match batch.to {
-            Some(To::Cell) => self.queue_cell(batch),
-            None => match self.main_wait() {
-                Some(wait) => self.answer_wait(wait, &batch),
-                None if batch.eof == Some(true) => Err(refuse(
-                    "`eof` answers a wait for input, and the running cell waits for none: say `to: \"stdin\"`",
-                )),
-                None => self.queue_cell(batch),
-            },
-            Some(To::Stdin) => self.route_stdin(&batch),
-        }
-    }
-
-    fn queue_cell(&mut self, batch: InputBatch) -> Result<Routed, Refusal> {
-        if let Some(id) = &batch.id {
-            let is_running = self.running().is_some_and(|running| running.cell.id.as_ref() == Some(id));
-            if is_running || self.queue.iter().any(|cell| cell.id.as_ref() == Some(id)) {
-                return Err(refuse(format!("a cell with the id {id:?} is already queued or running")));
-            }
-        }
-        self.check_room(batch.input.len())?;
-        if self.queue.len() >= MAX_QUEUED_CELLS {
-            return Err(Refusal::new(Code::QueueFull, format!("the queue holds {MAX_QUEUED_CELLS} cells already")));
-        }
-        self.queued_bytes += batch.input.len();
-        self.queue.push_back(QueuedCell {
-            id: batch.id,
-            code: batch.input,
-            timeout: batch.timeout_ms.map(Duration::from_millis),
-            stdin: Stdin::default(),
-        });
-        Ok(Routed::Queued)
-    }
-
-    fn check_room(&self, more: usize) -> Result<(), Refusal> {
-        if self.queued_bytes + self.queued_stdin_bytes() + more > MAX_QUEUED_BYTES {
-            let limit = MAX_QUEUED_BYTES >> 20;
-            return Err(Refusal::new(Code::QueueFull, format!("the queue would hold more than {limit} MiB")));
-        }
-        Ok(())
-    }
-
-    fn route_stdin(&mut self, batch: &InputBatch) -> Result<Routed, Refusal> {
-        if let Some(reader) = batch.reader {
-            let wait = self.waits.iter().position(|wait| wait.reader == reader);
-            let wait = wait.ok_or_else(|| refuse(format!("no reader {reader} waits for input")))?;
-            return self.answer_wait(wait, batch);
-        }
-        if let Some(id) = &batch.id {
-            if self.running().is_some_and(|running| running.cell.id.as_ref() == Some(id)) {
-                let of_cell = |wait: &Wait| wait.cell.as_ref().is_some_and(|cell| cell.id.as_ref() == Some(id));
-                return match self.waits.iter().position(of_cell) {
-                    Some(wait) => self.answer_wait(wait, batch),
-                    None => self.type_ahead(batch),
-                };
-            }
-            self.check_room(batch.input.len())?;
-            return match self.queue.iter_mut().find(|cell| cell.id.as_ref() == Some(id)) {
-                Some(cell) => put(&mut cell.stdin, batch).map(|()| Routed::Ahead),
-                None => Err(refuse(format!("no cell with the id {id:?} is queued or running"))),
-            };
-        }
-        if !self.waits.is_empty() {
-            return self.answer_wait(0, batch);
-        }
-        if self.running().is_some() {
-            return self.type_ahead(batch);
-        }
-        self.check_room(batch.input.len())?;
-        match self.queue.front_mut() {
-            Some(cell) => put(&mut cell.stdin, batch).map(|()| Routed::Ahead),
-            None => Err(refuse("nothing reads standard input, and no cell runs or is queued that could")),
-        }
-    }
-
-    fn type_ahead(&mut self, batch: &InputBatch) -> Result<Routed, Refusal> {
-        self.check_room(batch.input.len())?;
-        let Some(running) = self.running_mut() else { return Err(refuse("no cell runs")) };
-        if running.cell.stdin_ended.load(SeqCst) {
-            return Err(refuse("standard input of the running cell has ended"));
-        }
-        put(&mut running.stdin, batch)?;
-        if running.stdin.eof {
-            running.cell.stdin_ended.store(true, SeqCst);
-        }
-        Ok(Routed::Ahead)
-    }
-
-    fn answer_wait(&mut self, wait: usize, batch: &InputBatch) -> Result<Routed, Refusal> {
-        self.check_room(batch.input.len())?;
-        let wait = &mut self.waits[wait];
-        put(&mut wait.stdin, batch)?;
-        wait.is_news = true;
-        if wait.stdin.eof
-            && let Some(cell) = &wait.cell
-        {
-            cell.stdin_ended.store(true, SeqCst);
-        }
-        Ok(if wait.is_main { Routed::ToMain } else { Routed::ToThread })
-    }
-
     /// Stops what runs: `id` alone, or everything that runs and is queued.
     pub fn interrupt(&mut self, id: Option<&str>) -> Interrupt {
         let mut todo = Interrupt::default();
@@ -396,98 +289,6 @@ impl State {
         self.queued_bytes = self.queue.iter().map(|cell| cell.code.len()).sum();
     }
 
-    /// Starts the end, or shortens one that has begun.
-    pub fn shut_down(&mut self, grace_ms: Option<u64>, message: Option<String>, now: Instant) {
-        let grace = grace_ms.map(Duration::from_millis);
-        match &mut self.ending {
-            Some(ending) => {
-                if let (Some(grace), Stage::Draining) = (grace, ending.stage) {
-                    ending.grace = grace;
-                    ending.deadline = ending.deadline.min(now + grace);
-                }
-            }
-            None => {
-                let grace = grace.unwrap_or(Duration::from_millis(DEFAULT_GRACE_MS));
-                // A grace of centuries is no deadline, but it must not overflow.
-                let deadline = now + grace.min(Duration::from_secs(86_400 * 365));
-                self.ending = Some(Ending { message, grace, stage: Stage::Draining, deadline });
-            }
-        }
-    }
-
-    /// The supervisor is gone: the running cell is stopped, and little time is left.
-    pub fn supervisor_gone(&mut self, now: Instant) -> Due {
-        if std::mem::replace(&mut self.is_gone, true) {
-            return Due::Nothing;
-        }
-        self.queue.clear();
-        self.queued_bytes = 0;
-        let message = self.ending.take().and_then(|ending| ending.message);
-        self.ending = Some(Ending { message, grace: GONE_LIMIT, stage: Stage::Last, deadline: now + GONE_LIMIT });
-        // After the last words the runtime is gone and its handler with it: a signal would kill, and take the exit status.
-        if matches!(self.phase, Phase::Ended) { Due::Nothing } else { Due::Strike }
-    }
-
-    /// The user's code has ended the runtime: `end` is what will be said of it, in time or not.
-    pub fn begin_exit(&mut self, end: SessionEnd, now: Instant) {
-        self.phase = Phase::Finalizing;
-        self.exit = Some(end);
-        if self.ending.is_none() {
-            let deadline = now + EXIT_LIMIT;
-            self.ending = Some(Ending { message: None, grace: EXIT_LIMIT, stage: Stage::Draining, deadline });
-        }
-    }
-
-    /// When something will be due.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        let cell = self.running().filter(|running| !running.timed_out).and_then(|running| running.deadline);
-        let ending = self.ending.as_ref().map(|ending| ending.deadline);
-        let nudge = self.running().and_then(|running| running.nudge).map(|(at, _)| at);
-        cell.into_iter().chain(ending).chain(nudge).min()
-    }
-
-    /// The main thread was struck: should it have entered a system call in that very moment, nudges end the call.
-    pub fn struck(&mut self, now: Instant) {
-        if let Some(running) = self.running_mut() {
-            running.nudge = Some((now + FIRST_NUDGE, FIRST_NUDGE * 5));
-        }
-    }
-
-    /// What is due at `now`.
-    pub fn due(&mut self, now: Instant) -> Due {
-        if let Some(running) = self.running_mut()
-            && !running.timed_out
-            && running.deadline.is_some_and(|deadline| deadline <= now)
-        {
-            running.timed_out = true;
-            return Due::Strike;
-        }
-        if let Some(running) = self.running_mut()
-            && let Some((at, pause)) = running.nudge
-            && at <= now
-        {
-            running.nudge = (pause <= LAST_NUDGE).then_some((now + pause, pause * 5));
-            return Due::Nudge;
-        }
-        let Some(ending) = &mut self.ending else { return Due::Nothing };
-        if ending.deadline > now {
-            return Due::Nothing;
-        }
-        match ending.stage {
-            Stage::Last => Due::Force,
-            Stage::Draining => {
-                ending.stage = Stage::Last;
-                ending.deadline = now + ending.grace.min(Duration::from_secs(86_400 * 365));
-                let queued: Vec<QueuedCell> = self.queue.drain(..).collect();
-                self.queued_bytes = 0;
-                if let Phase::Running(running) = &mut self.phase {
-                    running.discarded.extend(queued);
-                }
-                Due::Strike
-            }
-        }
-    }
-
     /// Takes the next cell of the queue and makes it the running one.
     pub fn start_cell(&mut self, now: Instant) -> Option<(Arc<CellRef>, String)> {
         let queued = self.queue.pop_front()?;
@@ -525,65 +326,6 @@ impl State {
         }
     }
 
-    /// Numbers a reader.
-    pub fn new_reader(&mut self) -> u64 {
-        let reader = self.next_reader;
-        self.next_reader += 1;
-        reader
-    }
-
-    /// What a reader of `cell` can have at once. Empty bytes are the end of file.
-    pub fn take_stdin(&mut self, reader: u64, cell: Option<&Arc<CellRef>>, want: Want) -> Option<Vec<u8>> {
-        let is_ending = self.ending.is_some() || self.is_gone;
-        let mine = self.waits.iter().position(|wait| wait.reader == reader);
-        let has_elders =
-            self.waits.iter().take(mine.unwrap_or(self.waits.len())).any(|wait| same_cell(wait.cell.as_ref(), cell));
-        let has_ended = is_ending || cell.is_some_and(|cell| cell.stdin_ended.load(SeqCst));
-        let running = match &mut self.phase {
-            Phase::Running(running) if same_cell(Some(&running.cell), cell) => Some(running),
-            _ => None,
-        };
-        let Some(at) = mine else {
-            return match running {
-                Some(running) if !has_elders => {
-                    running.stdin.eof |= has_ended;
-                    running.stdin.take(want)
-                }
-                _ => has_ended.then(Vec::new),
-            };
-        };
-        let wait = &mut self.waits[at];
-        if let Some(running) = running
-            && !has_elders
-            && running.stdin.len() > 0
-        {
-            // What another reader left comes after what was sent for this one.
-            wait.stdin.push(&running.stdin.drain());
-        }
-        wait.stdin.eof |= has_ended;
-        wait.stdin.take(want)
-    }
-
-    /// A wait is over, answered or not: what it leaves over is its cell's while that runs.
-    pub fn end_wait(&mut self, reader: u64) {
-        let Some(at) = self.waits.iter().position(|wait| wait.reader == reader) else { return };
-        let mut wait = self.waits.remove(at);
-        if let Phase::Running(running) = &mut self.phase
-            && same_cell(Some(&running.cell), wait.cell.as_ref())
-            && wait.stdin.len() > 0
-        {
-            running.stdin.push_front(&wait.stdin.drain());
-        }
-    }
-
-    /// How much standard input waits to be read.
-    pub fn queued_stdin_bytes(&self) -> usize {
-        let running = self.running().map_or(0, |running| running.stdin.len());
-        let waits: usize = self.waits.iter().map(|wait| wait.stdin.len()).sum();
-        // Type-ahead of queued cells is rare; most have none.
-        running + waits + self.queue.iter().map(|cell| cell.stdin.len()).sum::<usize>()
-    }
-
     /// Whether the main thread can work on a request now.
     pub fn can_answer(&self) -> bool {
         match self.phase {
@@ -612,16 +354,4 @@ fn same_cell(one: Option<&Arc<CellRef>>, other: Option<&Arc<CellRef>>) -> bool {
         (None, None) => true,
         _ => false,
     }
-}
-
-fn put(stdin: &mut Stdin, batch: &InputBatch) -> Result<(), Refusal> {
-    if stdin.eof {
-        return Err(refuse("standard input has ended: `eof` was said"));
-    }
-    stdin.push(batch.input.as_bytes());
-    stdin.eof = batch.eof == Some(true);
-    if !stdin.eof && !batch.input.ends_with('\n') {
-        stdin.push(b"\n");
-    }
-    Ok(())
 }

@@ -20,11 +20,15 @@ async def _steps(codes, namespace):
     return value
 
 
-def run(coroutine):
-    """Runs a cell's coroutine to its end on the session's loop; an interrupt cancels it."""
+def ensure_loop():
+    """Makes the loop if there is none. Called with signals held: half a loop would leave its descriptors behind."""
     global _loop
     if _loop is None or _loop.is_closed():
         _loop = asyncio.new_event_loop()
+
+
+def run(coroutine):
+    """Runs a cell's coroutine to its end on the session's loop; an interrupt cancels it."""
     asyncio.set_event_loop(_loop)
     task = _loop.create_task(coroutine)
     try:

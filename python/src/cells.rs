@@ -195,6 +195,9 @@ fn evaluate<'py>(
     let codes: Vec<_> = [&compiled.body, &compiled.last].into_iter().flatten().collect();
     for code in &codes {
         if compile::is_coroutine(code)? {
+            let held = interrupt::hold();
+            library::AIO.get(py, "ensure_loop")?.call0()?;
+            drop(held);
             return library::AIO.get(py, "run_cell")?.call1((codes, namespace));
         }
     }

@@ -104,7 +104,14 @@ fn soak_python() {
     );
     assert!(at_end.memory <= halfway.memory + ROOM, "memory grew from {halfway:?} to {at_end:?}");
     assert_eq!(at_end.threads, halfway.threads, "threads left over");
-    assert_eq!(at_end.descriptors, halfway.descriptors, "descriptors left over");
+    // An interrupt inside the standard library, between a pipe and the block that closes it, may leave a few for good; a leak of
+    // ours would leave one for each of thousands of cells.
+    assert!(
+        at_end.descriptors <= halfway.descriptors + 16,
+        "descriptors left over: {} and {}",
+        halfway.descriptors,
+        at_end.descriptors
+    );
     let group = Pid::from_raw(session.pid() as i32);
     session.shutdown();
     // A child that was started in the very moment of an interrupt may have been left to run, but not beyond the session.

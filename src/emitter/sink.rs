@@ -1,0 +1,41 @@
+//! The writing end of the channel, written without waiting.
+
+use crate::sys;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+/// The writing end of the channel, written without waiting.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    fd: OwnedFd,
+    is_socket: bool,
+}
+
+impl Sink {
+    /// Takes over the descriptor; a pipe or terminal is opened anew, so that its other holders keep their mode.
+    pub(crate) fn new(fd: OwnedFd) -> io::Result<Sink> {
+        match sys::file_type(fd.as_raw_fd())? {
+            libc::S_IFSOCK => Ok(Sink { fd, is_socket: true }),
+            libc::S_IFREG => Ok(Sink { fd, is_socket: false }),
+            _ => match sys::reopen_nonblocking(fd.as_raw_fd()) {
+                Ok(own) => Ok(Sink { fd: own, is_socket: false }),
+                Err(_) => {
+                    sys::set_nonblocking(fd.as_raw_fd())?;
+                    Ok(Sink { fd, is_socket: false })
+                }
+            },
+        }
+    }
+
+    pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        if self.is_socket {
+            sys::send_nowait(self.fd.as_raw_fd(), bytes)
+        } else {
+            sys::write(self.fd.as_raw_fd(), bytes)
+        }
+    }
+
+    pub(crate) fn fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+}
