@@ -185,6 +185,9 @@ impl Control {
     }
 
     fn take_signal(&self) {
+        if interrupt::take_signalled() {
+            self.shared.state.lock().struck(Instant::now());
+        }
         if let Some(name) = interrupt::take_end_signal() {
             if self.shared.state.lock().ending.is_some() {
                 self.force(name);

@@ -26,6 +26,8 @@ static LAST: AtomicU64 = AtomicU64::new(0);
 static STRUCK: AtomicBool = AtomicBool::new(false);
 /// The signal on its way is a nudge: it ends a system call and tells the runtime nothing.
 static NUDGED: AtomicBool = AtomicBool::new(false);
+/// An interrupt came as a signal and the control thread has not seen it yet.
+static HAS_SIGNALLED: AtomicBool = AtomicBool::new(false);
 /// The main thread.
 static MAIN: AtomicUsize = AtomicUsize::new(0);
 /// What passes an interrupt on to the runtime: a function pointer of type [`Deliver`] or of a plain handler.
@@ -215,6 +217,11 @@ extern "C" fn on_end(signal: libc::c_int) {
         return;
     }
     END_ASKED.store(signal as usize, SeqCst);
+    wake_control();
+}
+
+/// Ends the control thread's wait. Safe in a signal handler.
+fn wake_control() {
     let fd = CONTROL_WAKE.load(SeqCst);
     if fd != usize::MAX {
         keep_errno(|| {
@@ -223,22 +230,33 @@ extern "C" fn on_end(signal: libc::c_int) {
     }
 }
 
+/// Whether an interrupt has come as a signal since the last call.
+pub(crate) fn take_signalled() -> bool {
+    HAS_SIGNALLED.swap(false, SeqCst)
+}
+
 extern "C" fn on_sigint(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    let was_struck = STRUCK.swap(false, SeqCst);
     if !crate::child::in_child() {
-        if NUDGED.swap(false, SeqCst) && !was_struck {
+        let is_told = handler_is_whole();
+        // SAFETY: the kernel passes a valid siginfo to a handler with SA_SIGINFO; getpid cannot fail.
+        let is_foreign = is_told && unsafe { (*info).si_pid() != libc::getpid() };
+        // A signal from elsewhere must not pass for the blow that is on its way behind it.
+        let was_struck = !is_foreign && STRUCK.swap(false, SeqCst);
+        if !is_foreign && NUDGED.swap(false, SeqCst) && !was_struck {
             return;
         }
-        let from_us = if handler_is_whole() {
-            // SAFETY: the kernel passes a valid siginfo to a handler with SA_SIGINFO; getpid cannot fail.
-            unsafe { (*info).si_pid() == libc::getpid() }
-        } else {
+        if !is_told {
             // R swaps handlers by `signal()` around each wait of its own, which puts ours back without SA_SIGINFO.
             set_handler();
-            was_struck
-        };
-        if !from_us && !claim(Way::Signal) {
-            return;
+        }
+        let from_us = if is_told { !is_foreign } else { was_struck };
+        if !from_us {
+            if !claim(Way::Signal) {
+                return;
+            }
+            // The control thread sees to it that a system call which begins at this moment is ended too.
+            HAS_SIGNALLED.store(true, SeqCst);
+            wake_control();
         }
     }
     let main = MAIN.load(SeqCst) as libc::pthread_t;

@@ -138,8 +138,11 @@ impl Shared {
         let Interrupt { strike, discarded, bare_ready, cancelled, delivered } = state.interrupt(id);
         // The claim is made even when nothing is struck: the signal that belongs to this message must strike nothing either.
         let is_first = interrupt::claim(interrupt::Way::Message);
-        if strike && is_first {
-            self.process.strike(&self.main_wake);
+        if strike {
+            if is_first {
+                self.process.strike(&self.main_wake);
+            }
+            // Also when the signal came first: a system call that began at that moment has not noticed it.
             state.struck(Instant::now());
         }
         self.say_discarded(discarded);
