@@ -27,7 +27,7 @@ mod result;
 
 use libc::{c_char, c_int};
 use std::ffi::CString;
-use worker::config::{Config, Dialect};
+use worker::config::Config;
 use worker::engine::Engine;
 use worker::interrupt;
 use worker::protocol::{CORE_REQUESTS, Capabilities};
@@ -87,9 +87,6 @@ unsafe fn start(config: &Config, engine: Engine) {
         console_ffi::Rf_initialize_R(count, Vec::leak(std::mem::take(&mut arguments)).as_mut_ptr());
         console::install(engine, plot);
         result::prepare();
-        if config.dialect == Dialect::McpRepl {
-            output::do_not_buffer();
-        }
         handle_interrupts();
         hooks::install();
         nudge::start();

@@ -14,15 +14,6 @@ use worker::{child, interrupt};
 /// Something of ours runs in R, and nobody is to hear of it.
 static MUTED: MainCell<bool> = MainCell::new(false);
 
-/// Every write is in the channel before it returns: a supervisor of the second dialect reads the raw descriptors itself, and
-/// has nothing else to tell the order by.
-static UNBUFFERED: MainCell<bool> = MainCell::new(false);
-
-/// From now on every write is in the channel before it returns.
-pub(crate) fn do_not_buffer() {
-    UNBUFFERED.set(true);
-}
-
 /// From now on what R prints is dropped, or no longer.
 pub(crate) fn mute(is_muted: bool) {
     MUTED.set(is_muted);
@@ -55,12 +46,9 @@ fn write(bytes: &[u8], stream: Stream) -> bool {
         Stream::Stdout => result::is_printed(console::is_at_top()).then_some(Role::Result),
         Stream::Stderr => failure::role_of_stderr(bytes),
     };
-    console::with_engine(|engine| {
-        let is_written = match std::str::from_utf8(bytes) {
-            Ok(text) => write_text(engine, stream, role, text),
-            Err(_) => write_all(engine, bytes.len(), |done| engine.offer_bytes(stream, role, &bytes[done..])),
-        };
-        is_written && (!UNBUFFERED.get() || engine.try_flush() || held(|| engine.flush().is_ok()))
+    console::with_engine(|engine| match std::str::from_utf8(bytes) {
+        Ok(text) => write_text(engine, stream, role, text),
+        Err(_) => write_all(engine, bytes.len(), |done| engine.offer_bytes(stream, role, &bytes[done..])),
     })
 }
 
