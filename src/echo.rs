@@ -2,7 +2,7 @@
 //! output thread over a socket pair, in one process with many others.
 //!
 //! A cell is a list of commands, one a line: `say TEXT`, `ask PROMPT`, `spin` (until interrupted), `thread PROMPT` (a background
-//! reader), `fill BYTES`, `exit CODE`.
+//! reader), `join` (until those have read), `fill BYTES`, `exit CODE`.
 
 use crate::config::{Channel, Config, Dialect, Lang};
 use crate::engine::{Engine, Turn};
@@ -10,12 +10,18 @@ use crate::protocol::{EndReason, ErrorInfo, Outcome, RuntimeInfo, SessionEnd, St
 use crate::reader::{Ask, Got};
 use crate::stdin::Want;
 use serde_json::{Value, json};
+use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Nothing that works takes near so long.
 const LIMIT: Duration = Duration::from_secs(30);
+
+thread_local! {
+    static READERS: RefCell<Vec<JoinHandle<()>>> = const { RefCell::new(Vec::new()) };
+}
 
 /// How a command ended, if not well.
 enum Stop {
@@ -67,8 +73,10 @@ fn run(engine: &Engine, line: &str) -> Result<(), Stop> {
         }
         "thread" => {
             let (engine, prompt) = (engine.clone(), rest.to_owned());
-            std::thread::spawn(move || drop(ask(&engine, &prompt)));
+            let thread = std::thread::spawn(move || drop(ask(&engine, &prompt)));
+            READERS.with_borrow_mut(|readers| readers.push(thread));
         }
+        "join" => READERS.take().into_iter().for_each(|reader| reader.join().unwrap()),
         "spin" => {
             while !engine.take_strike() {
                 std::thread::yield_now();
@@ -99,7 +107,7 @@ fn ask(engine: &Engine, prompt: &str) -> Result<String, Stop> {
 struct Supervisor {
     channel: UnixStream,
     events: BufReader<UnixStream>,
-    engine: std::thread::JoinHandle<i32>,
+    engine: JoinHandle<i32>,
 }
 
 impl Supervisor {
@@ -334,4 +342,24 @@ fn in_the_second_dialect_each_batch_has_one_answer() {
             _ => {}
         }
     }
+}
+
+#[test]
+fn in_the_second_dialect_a_wait_is_not_said_before_the_answer_of_another_is_taken() {
+    let mut s = Supervisor::start(Dialect::McpRepl);
+    for _ in 0..500 {
+        s.send(json!({"type": "input_batch", "input": "thread a \nask b \njoin"}));
+        let mut asks = s.sees(json!({"type": "input_wait"}));
+        for left in [1, 0] {
+            s.send(json!({"type": "input_batch", "input": "x"}));
+            // What the main thread prints may come in between.
+            let mut next = || std::iter::repeat_with(|| s.next()).find(|event| event["type"] != "output_text").unwrap();
+            let line = next();
+            assert_eq!((&line["type"], &line["prompt"]), (&json!("input_line"), &asks["prompt"]));
+            asks = next();
+            assert_eq!(asks["type"], if left == 0 { "ready" } else { "input_wait" });
+        }
+    }
+    s.send(json!({"type": "shutdown"}));
+    s.ends(json!({"type": "session_end"}), 0);
 }

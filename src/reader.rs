@@ -200,12 +200,16 @@ impl Reader {
                 return false;
             }
         }
-        let is_said = self.shared.say(&Event::InputWait {
-            prompt: &self.prompt,
-            hidden: self.hidden,
-            reader: self.number,
-            id: self.cell.as_ref().and_then(|cell| cell.id.as_deref()),
-        });
+        // In the second dialect this would pass for the answer to a batch that another reader is about to take.
+        let is_early = self.shared.speaker.is_mcp_repl()
+            && state.waits.iter().any(|wait| wait.is_news && wait.reader != self.number);
+        let is_said = !is_early
+            && self.shared.say(&Event::InputWait {
+                prompt: &self.prompt,
+                hidden: self.hidden,
+                reader: self.number,
+                id: self.cell.as_ref().and_then(|cell| cell.id.as_deref()),
+            });
         if let Some(wait) = state.waits.iter_mut().find(|wait| wait.reader == self.number) {
             wait.is_said = is_said;
         }

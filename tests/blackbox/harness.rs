@@ -220,13 +220,14 @@ impl Session {
     /// Waits until this cell has printed this (and maybe more), which stays gathered.
     #[track_caller]
     pub fn until_printed(&mut self, id: &str, text: &str) {
-        self.until_said(Some(id), text);
+        self.until_said(Some(id), |said| said.contains(text));
     }
 
-    /// Waits until this was printed between cells, and takes what was.
+    /// Waits until a line with this was printed to its end between cells, and takes what was printed.
     #[track_caller]
     pub fn between_cells(&mut self, text: &str) -> String {
-        self.until_said(None, text);
+        // A write may come in pieces.
+        self.until_said(None, |said| said.find(text).is_some_and(|at| said[at..].ends_with('\n')));
         let all = self.take(None);
         assert!(all.lines.is_empty(), "{:?}", all.lines);
         text_of(&all.texts, |_| true)
@@ -235,15 +236,15 @@ impl Session {
     /// Waits until this was printed between cells, which stays gathered.
     #[track_caller]
     pub fn until_between(&mut self, text: &str) {
-        self.until_said(None, text);
+        self.until_said(None, |said| said.contains(text));
     }
 
     #[track_caller]
-    fn until_said(&mut self, id: Option<&str>, text: &str) {
+    fn until_said(&mut self, id: Option<&str>, is_enough: impl Fn(&str) -> bool) {
         let key = id.map(str::to_owned);
         loop {
             let said = self.gathered.get(&key).map(|gathered| text_of(&gathered.texts, |_| true));
-            if said.is_some_and(|said| said.contains(text)) {
+            if said.is_some_and(|said| is_enough(&said)) {
                 return;
             }
             let event = self.pull();
