@@ -170,6 +170,19 @@ fn console_ctrl_c_stops_a_cell_or_clears_the_line() {
 }
 
 #[test]
+fn console_what_is_typed_ahead_is_not_lost() {
+    let mut person = Person::sits_down();
+    // In one write, as a hasty hand or a paste without brackets gives it: cells and an answer.
+    person.enters("1 + 1\rinput('who? ')\rAda\r'al' + 'so'");
+    person.sees("\r\n2\r\n");
+    person.sees("\r\n'Ada'\r\n");
+    person.sees("\r\n'also'\r\n");
+    person.sees(&format!("{LINE_START}>>> "));
+    person.types(CTRL_D);
+    assert_eq!(person.leaves().1, Some(0));
+}
+
+#[test]
 fn console_exit_status_last_words_and_history() {
     let mut person = Person::sits_down();
     person.enters("import atexit, sys; atexit.register(print, 'by' + 'e'); sys.exit(5)");

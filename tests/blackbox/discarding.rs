@@ -11,7 +11,7 @@ fn queued_cells_are_discarded_after_the_interrupted_one_in_their_order() {
     let mut s = Session::python();
     let running = s.begin("print('go', flush=True)\nwhile True: pass");
     let queued: Vec<_> = (0..5).map(|n| s.begin(&format!("print({n})"))).collect();
-    s.until_printed(&running, "go");
+    s.until_printed(&running, "go\n");
     s.interrupt();
     s.finish(&running).interrupted();
     for id in queued {
@@ -41,7 +41,7 @@ fn the_queue_goes_whatever_the_users_code_does_with_the_interrupt() {
         "try:\n    print('go', flush=True)\n    while True: pass\nexcept KeyboardInterrupt: pass\nprint('went on')",
     );
     let queued = s.begin("print('never')");
-    s.until_printed(&running, "go");
+    s.until_printed(&running, "go\n");
     s.interrupt();
     assert_eq!(s.finish(&running).ok().stdout, "go\nwent on\n");
     s.discarded(&queued);
@@ -52,7 +52,7 @@ fn the_queue_goes_whatever_the_users_code_does_with_the_interrupt() {
 fn queued_input_is_dropped_by_an_interrupt() {
     let mut s = Session::python();
     let running = s.begin("print('go', flush=True)\nwhile True: pass");
-    s.until_printed(&running, "go");
+    s.until_printed(&running, "go\n");
     s.send(Batch::stdin("typed ahead"));
     s.interrupt();
     s.finish(&running).interrupted();
@@ -93,7 +93,7 @@ fn cells_of_an_interrupted_queue_can_be_named_again() {
     let mut s = Session::python();
     let running = s.begin("print('go', flush=True)\nwhile True: pass");
     s.send(Batch::cell("1").id("again"));
-    s.until_printed(&running, "go");
+    s.until_printed(&running, "go\n");
     s.interrupt();
     s.finish(&running).interrupted();
     s.discarded("again");

@@ -19,7 +19,7 @@ fn what_runs_and_what_is_queued_may_finish() {
         let gate = folder.path().join("gate");
         let first = s.begin(&format!("import os\nprint('go', flush=True)\nwhile not os.path.exists({gate:?}): pass"));
         let second = s.begin("'second'");
-        s.until_printed(&first, "go");
+        s.until_printed(&first, "go\n");
         s.worker.sender().ask_to_end(LONG).unwrap();
         assert_eq!(s.status()["state"], "stopping");
         std::fs::write(&gate, "").unwrap();
@@ -52,7 +52,7 @@ fn after_the_grace_the_cell_is_interrupted_and_the_queue_discarded() {
     let running =
         s.begin("print('go', flush=True)\ntry:\n    x = 0\n    while True: pass\nfinally: print('cleaned up')");
     let queued = s.begin("print('never')");
-    s.until_printed(&running, "go");
+    s.until_printed(&running, "go\n");
     s.worker.sender().ask_to_end(Some(Duration::from_millis(1000))).unwrap();
     assert_eq!(s.finish(&running).interrupted().stdout, "go\ncleaned up\n");
     s.discarded(&queued);
@@ -66,7 +66,7 @@ fn after_twice_the_grace_the_end_is_forced() {
     for code in [stubborn, native] {
         let mut s = Session::python();
         let id = s.begin(&format!("print('go', flush=True)\n{code}"));
-        s.until_printed(&id, "go");
+        s.until_printed(&id, "go\n");
         s.worker.sender().ask_to_end(Some(Duration::from_millis(100))).unwrap();
         let End { ending, .. } = s.ended();
         assert_eq!(ending.reason, Reason::Shutdown { forced: true }, "{ending:?}");
@@ -96,7 +96,7 @@ fn no_grace_at_all_ends_at_once() {
     assert!(matches!(reason, Reason::Shutdown { .. }), "{reason:?}");
     let mut s = Session::python();
     let id = s.begin("print('go', flush=True)\nwhile True: pass");
-    s.until_printed(&id, "go");
+    s.until_printed(&id, "go\n");
     s.worker.sender().ask_to_end(NONE).unwrap();
     // The cell may or may not get to say its end; the session does.
     loop {
@@ -138,7 +138,7 @@ fn a_termination_signal_lets_a_cell_finish() {
     let folder = tempfile::tempdir().unwrap();
     let gate = folder.path().join("gate");
     let id = s.begin(&format!("import os\nprint('go', flush=True)\nwhile not os.path.exists({gate:?}): pass\n'done'"));
-    s.until_printed(&id, "go");
+    s.until_printed(&id, "go\n");
     s.worker.signal(libc::SIGTERM);
     while s.status()["state"] != "stopping" {}
     std::fs::write(&gate, "").unwrap();
@@ -150,7 +150,7 @@ fn a_termination_signal_lets_a_cell_finish() {
 fn a_termination_signal_after_a_shutdown_forces_the_end() {
     let mut s = Session::python();
     let id = s.begin("print('go', flush=True)\nwhile True:\n    try:\n        x = 0\n        while True: pass\n    except KeyboardInterrupt: pass");
-    s.until_printed(&id, "go");
+    s.until_printed(&id, "go\n");
     s.worker.sender().ask_to_end(Some(Duration::from_secs(3600))).unwrap();
     assert_eq!(s.status()["state"], "stopping");
     s.worker.signal(libc::SIGTERM);
@@ -163,7 +163,7 @@ fn a_termination_signal_after_a_shutdown_forces_the_end() {
 fn a_second_shutdown_may_shorten_the_grace() {
     let mut s = Session::python();
     let id = s.begin("print('go', flush=True)\nwhile True: pass");
-    s.until_printed(&id, "go");
+    s.until_printed(&id, "go\n");
     s.worker.sender().ask_to_end(Some(Duration::from_secs(3600))).unwrap();
     s.worker.sender().ask_to_end(Some(Duration::from_millis(1000))).unwrap();
     match s.next() {
@@ -213,7 +213,7 @@ fn a_half_written_line_at_the_end_of_the_request_side_is_answered() {
 fn a_session_that_is_interrupted_after_shutdown_ends_before_its_grace() {
     let mut s = Session::python();
     let id = s.begin("print('go', flush=True)\nwhile True: pass");
-    s.until_printed(&id, "go");
+    s.until_printed(&id, "go\n");
     s.worker.sender().ask_to_end(Some(Duration::from_secs(3600))).unwrap();
     s.interrupt();
     s.finish(&id).interrupted();

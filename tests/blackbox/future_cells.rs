@@ -59,7 +59,7 @@ fn p8_a_cell_that_awaits_runs_on_the_loop_as_a_whole() {
         s.says("async def g():\n    return [i async for i in h()]\nasync def h():\n    yield x\nawait g()", "[5]\n");
         s.run("asyncio.get_running_loop()").failed("RuntimeError");
         let id = s.begin("await asyncio.sleep(0)\nprint('go', flush=True)\nwhile True: pass");
-        s.until_printed(&id, "go");
+        s.until_printed(&id, "go\n");
         s.interrupt();
         s.finish(&id).interrupted();
         s.says("await f('on')", "'on'\n");

@@ -242,7 +242,7 @@ fn g1_an_interrupt_ends_a_drawing() {
             "class Slow(matplotlib.artist.Artist):\n    def draw(self, renderer):\n        print('drawing', flush=True)\n        \
              while True: pass\nplt.gca().add_artist(Slow()); plt.figure(); None",
         );
-        s.until_printed(&id, "drawing");
+        s.until_printed(&id, "drawing\n");
         s.interrupt();
         s.finish(&id).interrupted();
         s.says("plt.get_fignums()", "[]\n");

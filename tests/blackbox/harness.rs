@@ -217,7 +217,8 @@ impl Session {
         }
     }
 
-    /// Waits until this cell has printed this (and maybe more), which stays gathered.
+    /// Waits until this cell has printed this (and maybe more), which stays gathered. A line may come in pieces, and a cell
+    /// that is interrupted between them never prints the rest: where the line's end matters, name it.
     #[track_caller]
     pub fn until_printed(&mut self, id: &str, text: &str) {
         self.until_said(Some(id), |said| said.contains(text));
@@ -226,8 +227,7 @@ impl Session {
     /// Waits until a line with this was printed to its end between cells, and takes what was printed.
     #[track_caller]
     pub fn between_cells(&mut self, text: &str) -> String {
-        // A write may come in pieces.
-        self.until_said(None, |said| said.find(text).is_some_and(|at| said[at..].ends_with('\n')));
+        self.until_said(None, |said| said.find(text).is_some_and(|at| said[at..].contains('\n')));
         let all = self.take(None);
         assert!(all.lines.is_empty(), "{:?}", all.lines);
         text_of(&all.texts, |_| true)

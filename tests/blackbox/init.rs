@@ -30,7 +30,7 @@ fn the_worker_is_a_child_of_the_init() {
         s.run(code).ok();
         s.run("os.wait()").failed("ChildProcessError");
         let id = s.begin("print('go', flush=True)\nwhile True: pass");
-        s.until_printed(&id, "go");
+        s.until_printed(&id, "go\n");
         s.interrupt();
         s.finish(&id).interrupted();
         s.begin("exit(7)");

@@ -146,6 +146,18 @@ impl Peer {
         line
     }
 
+    /// Sees lines until one says this.
+    #[track_caller]
+    pub fn until(&mut self, text: &str) {
+        loop {
+            let line = self.line();
+            assert!(line.ends_with('\n'), "the connection has closed before {text:?}");
+            if line.contains(text) {
+                return;
+            }
+        }
+    }
+
     #[track_caller]
     pub fn next(&mut self) -> Event {
         let line = self.line();

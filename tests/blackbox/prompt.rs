@@ -3,8 +3,9 @@
 use crate::cells::prompt_prints;
 use crate::harness::{LIMIT, Session, bare_launch, launch, launch_on};
 use crate::pythons::{self, for_each_python};
+use crate::said::text_of;
 use std::process::Command;
-use worker::client::{Batch, Event};
+use worker::client::{Batch, Event, Ready, Worker};
 
 const IDENTITY: &str = "import sys, json, os, site; print(json.dumps([sys.executable, sys.prefix, sys.base_prefix, \
                         sys.exec_prefix, sys.path, sys.argv, __name__, site.getsitepackages(), os.getcwd(), \
@@ -92,14 +93,27 @@ fn p10_pythonstartup_runs_only_when_asked() {
     s.says("print('started' in globals())", "False\n");
 
     let mut worker = launch().env("PYTHONSTARTUP", &file).arg("--startup").spawn().unwrap();
-    let kinds: Vec<_> = (0..3).map(|_| worker.recv_timeout(LIMIT).unwrap()).collect();
-    let [Event::WorkerReady(_), Event::OutputText(text), Event::Ready(ready)] = &kinds[..] else {
-        panic!("{kinds:?}");
-    };
-    assert_eq!((text.text.as_deref(), &text.id), (Some("from startup\n"), &None));
-    assert!(ready.runtime.is_some() && ready.startup_ms.is_some_and(|ms| ms > 0.0), "{ready:?}");
+    assert!(matches!(worker.recv_timeout(LIMIT), Ok(Event::WorkerReady(_))));
+    let (said, ready) = until_ready(&mut worker);
+    assert_eq!(said, "from startup\n");
+    assert!(ready.id.is_none() && ready.runtime.is_some() && ready.startup_ms.is_some_and(|ms| ms > 0.0), "{ready:?}");
     worker.send(&Batch::cell("started").id("x")).unwrap();
-    assert!(matches!(worker.recv_timeout(LIMIT), Ok(Event::OutputText(text)) if text.text.as_deref() == Some("1\n")));
+    assert_eq!(until_ready(&mut worker).0, "1\n");
+}
+
+/// The next `ready` and the text before it, which must all have its id.
+fn until_ready(worker: &mut Worker) -> (String, Ready) {
+    let mut texts = Vec::new();
+    loop {
+        match worker.recv_timeout(LIMIT).unwrap() {
+            Event::OutputText(text) => texts.push(text),
+            Event::Ready(ready) => {
+                assert!(texts.iter().all(|text| text.id == ready.id), "{texts:?}");
+                return (text_of(&texts, |_| true), ready);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[test]

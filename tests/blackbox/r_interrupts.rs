@@ -21,7 +21,7 @@ fn i1_whatever_runs_is_interrupted() {
     let mut s = r();
     for code in ENDLESS {
         let id = s.begin(&format!("cat('go\\n')\n{code}\ncat('never')"));
-        s.until_printed(&id, "go");
+        s.until_printed(&id, "go\n");
         s.interrupt();
         let cell = s.finish(&id).interrupted();
         assert!(!cell.stdout.contains("never"), "{code}");
@@ -57,7 +57,7 @@ fn i4_handlers_see_the_interrupt() {
         let id = s.begin(&format!(
             "tryCatch({{cat('go\\n'); {what}}}, interrupt = function(e) cat('caught\\n'))\ncat('on\\n')"
         ));
-        s.until_printed(&id, "go");
+        s.until_printed(&id, "go\n");
         s.interrupt();
         assert_eq!(s.finish(&id).ok().stdout, "go\ncaught\non\n");
     }
@@ -66,7 +66,7 @@ fn i4_handlers_see_the_interrupt() {
     s.interrupt();
     assert_eq!(s.finish(&id).ok().stdout, "caught\n");
     let id = s.begin("f <- function() {on.exit(cat('left\\n')); cat('go\\n'); repeat {}}; f()");
-    s.until_printed(&id, "go");
+    s.until_printed(&id, "go\n");
     s.interrupt();
     assert_eq!(s.finish(&id).interrupted().stdout, "go\nleft\n");
 }
@@ -76,10 +76,10 @@ fn i5_message_and_signal_together_are_one_interrupt() {
     let mut s = r();
     for what in ["repeat {}", "Sys.sleep(600)", "readline('p ')", "system('sleep 600')"].repeat(5) {
         let code = format!(
-            "cat('go\\n'); tryCatch({what}, interrupt = function(e) {{Sys.sleep(0.02); cat('caught\\n')}})\ncat('on\\n')"
+            "tryCatch({{cat('go\\n'); {what}}}, interrupt = function(e) {{Sys.sleep(0.02); cat('caught\\n')}})\ncat('on\\n')"
         );
         let id = s.begin(&code);
-        s.until_printed(&id, "go");
+        s.until_printed(&id, "go\n");
         if what.starts_with("readline") {
             s.wait_for("p ");
         }

@@ -128,7 +128,7 @@ fn p9_help_asks_through_input() {
         s.until_printed(&id, "help utility");
         s.answer(&wait, "len");
         let wait = s.wait_for("help> ");
-        s.until_printed(&id, "Return the number of items in a container.");
+        s.until_printed(&id, "Return the number of items in a container.\n");
         s.answer(&wait, "q");
         s.finish(&id).ok();
         let text = s.run("help(len)").ok().stdout;

@@ -65,7 +65,7 @@ fn fields_that_do_not_belong_together_are_refused() {
 fn nothing_new_is_taken_while_the_session_ends() {
     let mut s = Session::python();
     let id = s.begin("print('go', flush=True)\nimport time\nwhile True: time.sleep(0.01)");
-    s.until_printed(&id, "go");
+    s.until_printed(&id, "go\n");
     s.worker.sender().ask_to_end(Some(Duration::from_secs(30))).unwrap();
     s.send(Batch::cell("2").id("late"));
     let refusal = s.refusal();

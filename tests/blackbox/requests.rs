@@ -22,7 +22,7 @@ fn status_tells_the_state_at_any_time() {
     assert_eq!(status.get("id").cloned().unwrap_or(Value::Null), Value::Null);
 
     let id = s.begin("print('go', flush=True)\nwhile True: pass");
-    s.until_printed(&id, "go");
+    s.until_printed(&id, "go\n");
     s.begin("1");
     s.begin("2");
     s.send(worker::client::Batch::stdin("ahead"));
@@ -46,7 +46,7 @@ fn status_tells_the_state_at_any_time() {
 fn status_is_answered_while_native_code_holds_everything() {
     let mut s = Session::python();
     let id = s.begin("import ctypes\nprint('go', flush=True)\nctypes.PyDLL(None).usleep(300000)");
-    s.until_printed(&id, "go");
+    s.until_printed(&id, "go\n");
     for _ in 0..20 {
         assert_eq!(s.status()["state"], "busy");
     }
@@ -91,7 +91,7 @@ fn is_complete_tells_what_a_prompt_would() {
 fn the_interpreters_requests_are_refused_at_once_while_it_is_busy() {
     let mut s = Session::python();
     let id = s.begin("print('go', flush=True)\nwhile True: pass");
-    s.until_printed(&id, "go");
+    s.until_printed(&id, "go\n");
     for method in ["is_complete", "complete", "inspect", "variables"] {
         if s.hello.capabilities.requests.iter().any(|known| known == method) {
             let refused = s.call(method, json!({"code": "x", "cursor": 1})).unwrap_err();

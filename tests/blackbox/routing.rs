@@ -24,7 +24,7 @@ fn a_batch_without_address_to_a_busy_cell_is_a_cell() {
     let gate = folder.path().join("gate");
     let id =
         s.begin(&format!("import os\nprint('go', flush=True)\nwhile not os.path.exists({gate:?}): pass\ninput('p ')"));
-    s.until_printed(&id, "go");
+    s.until_printed(&id, "go\n");
     s.send(Batch::new("'a cell'").id("next"));
     s.status();
     std::fs::write(&gate, "").unwrap();
@@ -74,7 +74,7 @@ fn type_ahead_goes_to_the_cell_that_runs() {
         let folder = tempfile::tempdir().unwrap();
         let gate = folder.path().join("gate");
         let id = s.begin(&format!("import os\nprint('go', flush=True)\nwhile not os.path.exists({gate:?}): pass\nprint(input('a '), input('b '))"));
-        s.until_printed(&id, "go");
+        s.until_printed(&id, "go\n");
         s.send(Batch::stdin("one"));
         s.send(Batch::stdin("two\n"));
         s.status();

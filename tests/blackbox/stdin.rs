@@ -66,7 +66,7 @@ fn s2_raw_readers_take_what_there_is() {
         s.wait_for("");
         s.send(Batch::stdin("hello world"));
         let wait = s.wait_for("");
-        s.until_printed(&id, "b' world\\n'");
+        s.until_printed(&id, "b' world\\n'\n");
         s.send(Batch::stdin("é").reader(wait.reader));
         assert_eq!(s.finish(&id).ok().stdout, "b'hello'\nb' world\\n'\nb'\\xc3\\xa9\\n'\n");
         let id = s.begin("import sys\nsys.stdin.buffer.raw.read(3), sys.stdin.buffer.raw.read(3)");

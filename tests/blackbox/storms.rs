@@ -105,7 +105,7 @@ fn i5_a_storm_on_one_cpu_spares_the_next_cell() {
 fn burst(s: &mut Session, signals: bool) {
     for round in 0..20 {
         let id = s.begin("print('go', flush=True)\nwhile True: pass");
-        s.until_printed(&id, "go");
+        s.until_printed(&id, "go\n");
         for n in 0..50 {
             s.interrupt();
             if signals && n % 3 == 0 {

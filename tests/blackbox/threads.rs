@@ -91,7 +91,7 @@ fn s4_an_interrupt_leaves_a_background_wait_alone() {
     s.interrupt();
     s.bare_ready();
     let id = s.begin("print('go', flush=True)\nwhile True: pass");
-    s.until_printed(&id, "go");
+    s.until_printed(&id, "go\n");
     s.interrupt();
     s.finish(&id).interrupted();
     s.answer(&wait, "still");
@@ -119,7 +119,7 @@ fn s5_other_threads_run_while_one_waits() {
              t = threading.Thread(target=work); t.start()\ninput('p ')\nstop = True; t.join()",
         );
         let wait = s.wait_for("p ");
-        s.until_printed(&id, "thousand");
+        s.until_printed(&id, "thousand\n");
         s.answer(&wait, "x");
         s.finish(&id).ok();
     });

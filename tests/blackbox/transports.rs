@@ -19,7 +19,7 @@ fn the_same_session_comes_over_every_transport() {
         s.answer(&wait, "x");
         assert_eq!(s.finish(&id).ok().stdout, "'x'\n");
         let id = s.begin("print('go', flush=True)\nwhile True: pass");
-        s.until_printed(&id, "go");
+        s.until_printed(&id, "go\n");
         s.interrupt();
         s.finish(&id).interrupted();
         s.says("import os\nos.write(1, b'raw\\n') and None", "raw\n");
@@ -172,7 +172,7 @@ fn an_interrupt_acts_while_the_channel_is_full() {
 fn requests_without_number_do_not_stop_a_worker_whose_answers_nobody_reads() {
     let mut s = Session::start(launch().backlog(0));
     let id = s.begin("print('go', flush=True)\nwhile True: pass");
-    s.until_printed(&id, "go");
+    s.until_printed(&id, "go\n");
     // Nothing is received meanwhile. Answers wait in a bounded queue; beyond it requests get none.
     for _ in 0..30_000 {
         s.ask("status", serde_json::json!({}));
