@@ -147,14 +147,7 @@ extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, _context
             sys::poll(&mut [sys::pollfd(place.done.fd(), libc::POLLIN)], Some(PATIENCE));
         }
     }
-    // SAFETY: the default action, unblocked, ends the process with the true signal.
-    unsafe {
-        libc::signal(signal, libc::SIG_DFL);
-        let mut set: libc::sigset_t = std::mem::zeroed();
-        libc::sigaddset(&mut set, signal);
-        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
-        libc::raise(signal);
-    }
+    sys::die_of(signal);
 }
 
 /// Called by the output thread whenever it wakes: says the last words if there was a fault.

@@ -206,14 +206,8 @@ pub(crate) fn take_end_signal() -> Option<&'static str> {
 
 extern "C" fn on_end(signal: libc::c_int) {
     if crate::child::in_child() {
-        // SAFETY: async-signal-safe calls; a forked child dies of the signal as it would without us.
-        unsafe {
-            libc::signal(signal, libc::SIG_DFL);
-            let mut set: libc::sigset_t = std::mem::zeroed();
-            libc::sigaddset(&mut set, signal);
-            libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
-            libc::raise(signal);
-        }
+        // A forked child dies of the signal as it would without us.
+        sys::die_of(signal);
         return;
     }
     END_ASKED.store(signal as usize, SeqCst);

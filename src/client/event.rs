@@ -107,7 +107,6 @@ pub struct Capabilities {
     #[serde(default)]
     pub requests: Vec<String>,
     /// The limits in force, where some were asked for.
-    #[serde(default)]
     pub limits: Option<Value>,
 }
 
@@ -119,13 +118,10 @@ pub struct WorkerReady {
     /// Name and version of the program.
     pub worker: Named,
     /// The session's name.
-    #[serde(default)]
     pub session_id: Option<String>,
     /// `python` or `r`.
-    #[serde(default)]
     pub lang: Option<String>,
     /// The process id.
-    #[serde(default)]
     pub pid: Option<u32>,
     /// What it can do.
     #[serde(default)]
@@ -136,28 +132,21 @@ pub struct WorkerReady {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Ready {
     /// The cell that ended, if it had a name.
-    #[serde(default)]
     pub id: Option<String>,
     /// How it ended; none in the first `ready` and in the answer of an interrupt while idle.
-    #[serde(default)]
     pub outcome: Option<Outcome>,
     /// How long it took, in milliseconds.
-    #[serde(default)]
     pub elapsed_ms: Option<f64>,
     /// How much standard input it left unread.
-    #[serde(default)]
     pub discarded_stdin_bytes: Option<u64>,
     /// Its `timeout_ms` ran out.
     #[serde(default)]
     pub timed_out: bool,
     /// What went wrong.
-    #[serde(default)]
     pub error: Option<ErrorInfo>,
     /// The runtime, in the first `ready`.
-    #[serde(default)]
     pub runtime: Option<RuntimeInfo>,
     /// How long the start took, in the first `ready`, in milliseconds.
-    #[serde(default)]
     pub startup_ms: Option<f64>,
 }
 
@@ -173,7 +162,6 @@ pub struct InputWait {
     /// The wait's own number.
     pub reader: u64,
     /// The cell that started the reader.
-    #[serde(default)]
     pub id: Option<String>,
 }
 
@@ -184,7 +172,6 @@ pub struct InputLine {
     #[serde(default)]
     pub prompt: String,
     /// What it got, without a line end; none for a password.
-    #[serde(default)]
     pub text: Option<String>,
     /// It was a password.
     #[serde(default)]
@@ -192,7 +179,6 @@ pub struct InputLine {
     /// The wait's own number.
     pub reader: u64,
     /// The cell that started the reader.
-    #[serde(default)]
     pub id: Option<String>,
 }
 
@@ -202,22 +188,17 @@ pub struct OutputText {
     /// Which stream.
     pub stream: Stream,
     /// The text, unless it is bytes.
-    #[serde(default)]
     pub text: Option<String>,
     /// Bytes that are not UTF-8, in base64.
-    #[serde(default)]
     pub data_b64: Option<String>,
     /// It continues the write of the message before.
     #[serde(default)]
     pub is_continuation: bool,
     /// `fd` when it came from the process's raw descriptors 1 or 2.
-    #[serde(default)]
     pub origin: Option<String>,
     /// A result or a traceback.
-    #[serde(default)]
     pub role: Option<Role>,
     /// The cell that was running.
-    #[serde(default)]
     pub id: Option<String>,
 }
 
@@ -240,19 +221,15 @@ pub struct OutputImage {
     /// Its bytes in base64.
     pub data_b64: String,
     /// What it is a picture of: the same for updates of one figure.
-    #[serde(default)]
     pub source: Option<String>,
     /// It replaces the last picture of the same source.
     #[serde(default)]
     pub is_update: bool,
     /// Width in pixels where known.
-    #[serde(default)]
     pub width: Option<u32>,
     /// Height in pixels where known.
-    #[serde(default)]
     pub height: Option<u32>,
     /// The cell that was running.
-    #[serde(default)]
     pub id: Option<String>,
 }
 
@@ -276,13 +253,11 @@ pub struct OutputDisplay {
     #[serde(default)]
     pub metadata: Value,
     /// The same for updates of one display.
-    #[serde(default)]
     pub source: Option<String>,
     /// It replaces the last display of the same source.
     #[serde(default)]
     pub is_update: bool,
     /// The cell that was running.
-    #[serde(default)]
     pub id: Option<String>,
 }
 
@@ -292,13 +267,10 @@ pub struct SessionEnd {
     /// Why the session ended.
     pub reason: EndReason,
     /// More about it, for a person.
-    #[serde(default)]
     pub message: Option<String>,
     /// The number that the user's code asked for.
-    #[serde(default)]
     pub exit_code: Option<i64>,
     /// The name of the signal of a crash.
-    #[serde(default)]
     pub signal: Option<String>,
 }
 
@@ -309,10 +281,8 @@ pub struct Response {
     #[serde(default)]
     pub id: Value,
     /// What was asked for.
-    #[serde(default)]
     pub result: Option<Value>,
     /// Why there is no result.
-    #[serde(default)]
     pub error: Option<RpcError>,
 }
 
@@ -325,7 +295,6 @@ pub struct RpcError {
     /// What is wrong.
     pub message: String,
     /// `{"id": …}` for a refused batch that had one.
-    #[serde(default)]
     pub data: Option<Value>,
 }
 

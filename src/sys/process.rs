@@ -166,3 +166,15 @@ pub fn reap_any() -> Option<libc::pid_t> {
     let pid = unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) };
     (pid > 0).then_some(pid)
 }
+
+/// Ends the process by `signal`, as if nobody had ever handled it. Safe in a signal handler.
+pub fn die_of(signal: libc::c_int) {
+    // SAFETY: async-signal-safe calls; the default action, unblocked, ends the process with the true signal.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigaddset(&mut set, signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
+        libc::raise(signal);
+    }
+}
