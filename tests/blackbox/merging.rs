@@ -148,7 +148,7 @@ fn an_interrupt_while_starting_stops_the_profile_and_is_answered_by_the_first_re
         }
     }
     worker.send(&Batch::cell("1").id("x")).unwrap();
-    let after = std::iter::repeat_with(|| worker.recv_timeout(LIMIT).unwrap());
-    let end = after.skip_while(|event| matches!(event, Event::OutputText(_))).next();
+    let mut after = std::iter::repeat_with(|| worker.recv_timeout(LIMIT).unwrap());
+    let end = after.find(|event| !matches!(event, Event::OutputText(_)));
     assert!(matches!(&end, Some(Event::Ready(ready)) if ready.id.as_deref() == Some("x")), "{end:?}");
 }
