@@ -24,6 +24,8 @@ pub(crate) fn end_all(marker: &str) {
         while sys::reap_any().is_some() {}
         let found = find(marker);
         if found.is_empty() || start.elapsed() > LIMIT {
+            // One may have ended since the last look.
+            while sys::reap_any().is_some() {}
             return;
         }
         let patience_is_over = start.elapsed() > MERCY;

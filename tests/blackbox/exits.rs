@@ -1,6 +1,6 @@
 //! L1, L2 and L8: every way in which user code ends the session.
 
-use crate::harness::Session;
+use crate::harness::{Session, until_dead};
 use crate::pythons::{self, for_each_python};
 use crate::said::End;
 use worker::client::{Batch, Reason};
@@ -187,7 +187,7 @@ fn l2_nothing_outlives_a_process_that_ends_itself_at_once() {
         let end = last_cell(Session::on(python), code);
         assert_eq!(end.ending.status.code(), Some(7));
         let (pid, folder) = end.stdout.trim().split_once(' ').expect("a pid and a folder");
-        assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "the child outlived the session");
+        until_dead(pid);
         assert!(!std::path::Path::new(folder).exists(), "{folder} was left");
     }
 }

@@ -331,6 +331,21 @@ impl Session {
     }
 }
 
+/// Waits until a process that was killed is gone, or is a zombie that its parent has not looked at.
+#[track_caller]
+pub fn until_dead(pid: &str) {
+    let start = Instant::now();
+    loop {
+        match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+            Ok(stat) if !stat.contains(") Z ") => {
+                assert!(start.elapsed() < LIMIT, "{pid} outlived the session: {stat}")
+            }
+            _ => return,
+        }
+        std::thread::yield_now();
+    }
+}
+
 impl Drop for Session {
     fn drop(&mut self) {
         if std::thread::panicking() {

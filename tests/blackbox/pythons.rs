@@ -84,9 +84,9 @@ fn candidates() -> Vec<PathBuf> {
         return std::env::split_paths(&named).collect();
     }
     let mut paths = Vec::new();
-    if let Some(home) = std::env::home_dir()
-        && let Ok(versions) = home.join(".pyenv/versions").read_dir()
-    {
+    let pyenv = std::env::var_os("PYENV_ROOT").map(PathBuf::from);
+    let pyenv = pyenv.or_else(|| std::env::home_dir().map(|home| home.join(".pyenv")));
+    if let Some(Ok(versions)) = pyenv.map(|root| root.join("versions").read_dir()) {
         let mut names: Vec<_> = versions.flatten().map(|entry| entry.path()).collect();
         names.sort();
         paths.extend(names.into_iter().map(|version| version.join("bin/python3")));
