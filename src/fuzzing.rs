@@ -56,18 +56,61 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What fuzzers have found worth keeping.
-    #[test]
-    fn the_kept_corpus_breaks_no_promise() {
-        for (name, body) in [("framing", framing as fn(&[u8])), ("parsing", parsing), ("session", session)] {
-            let folder = format!("{}/fuzz/corpus/{name}", env!("CARGO_MANIFEST_DIR"));
-            let mut count = 0;
-            for file in std::fs::read_dir(&folder).expect("a corpus is kept") {
-                body(&std::fs::read(file.expect("a file").path()).expect("a readable file"));
-                count += 1;
+    use proptest::sample::Index;
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::{Config, RngSeed, TestRunner};
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+    use std::time::{Duration, Instant};
+
+    /// Runs a body over what fuzzers have found worth keeping, and then over things like it, a third of a minute long; the
+    /// variable WORKER_FUZZ_SECONDS says how long else, WORKER_FUZZ_SEED what to begin with.
+    fn fuzz(name: &str, body: fn(&[u8])) {
+        let folder = format!("{}/fuzz/corpus/{name}", env!("CARGO_MANIFEST_DIR"));
+        let files = std::fs::read_dir(&folder).expect("a corpus is kept");
+        let corpus: Vec<Vec<u8>> =
+            files.map(|file| std::fs::read(file.expect("a file").path()).expect("a readable file")).collect();
+        corpus.iter().for_each(|bytes| body(bytes));
+
+        let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+        let time = Duration::from_secs(number("WORKER_FUZZ_SECONDS").unwrap_or(20));
+        let seed = number("WORKER_FUZZ_SEED").unwrap_or_else(|| u64::from(std::process::id()));
+        let mut runner = TestRunner::new(Config { rng_seed: RngSeed::Fixed(seed), ..Config::default() });
+        let edits = proptest::collection::vec((0..5_u8, any::<Index>(), any::<Index>(), any::<u8>()), 1..8);
+        let cases = (proptest::sample::select(corpus.clone()), proptest::sample::select(corpus), edits);
+        let start = Instant::now();
+        while start.elapsed() < time {
+            let (mut bytes, other, edits) = cases.new_tree(&mut runner).expect("a case").current();
+            for (what, at, to, byte) in edits {
+                let (at, to) = (at.index(bytes.len() + 1), to.index(other.len() + 1));
+                match what {
+                    0 => bytes.insert(at, byte),
+                    1 => drop(bytes.splice(at.., other[to..].iter().copied())),
+                    2 => drop(bytes.splice(at..at, other[..to.min(64)].iter().copied())),
+                    _ if at == bytes.len() => {}
+                    3 => bytes[at] = byte,
+                    _ => drop(bytes.remove(at)),
+                }
             }
-            assert!(count > 0, "{folder} is empty");
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(&bytes))) {
+                eprintln!("{name}, begun with WORKER_FUZZ_SEED={seed}, breaks on b\"{}\"", bytes.escape_ascii());
+                resume_unwind(panic);
+            }
         }
+    }
+
+    #[test]
+    fn no_stream_breaks_the_framing() {
+        fuzz("framing", framing);
+    }
+
+    #[test]
+    fn no_line_breaks_the_parser() {
+        fuzz("parsing", parsing);
+    }
+
+    #[test]
+    fn no_order_of_events_breaks_the_session() {
+        fuzz("session", session);
     }
 
     proptest! {
