@@ -192,7 +192,8 @@ fn r_requests_are_answered() {
     assert_eq!(found["variables"][0], json!({"name": "inner", "type": "numeric", "summary": "8"}));
     s.answer(&wait, "c");
     s.finish(&id).ok();
-    let id = s.begin("repeat {}");
+    let id = s.begin("cat('go\\n'); repeat {}");
+    s.until_printed(&id, "go\n");
     assert_eq!(s.call("variables", json!({})).unwrap_err().code, -32002);
     s.interrupt();
     s.finish(&id).interrupted();
