@@ -28,6 +28,8 @@ static STRUCK: AtomicBool = AtomicBool::new(false);
 static NUDGED: AtomicBool = AtomicBool::new(false);
 /// An interrupt came as a signal and the control thread has not seen it yet.
 static HAS_SIGNALLED: AtomicBool = AtomicBool::new(false);
+/// The runtime was told of an interrupt since the running cell began.
+static HAS_TOLD: AtomicBool = AtomicBool::new(false);
 /// The main thread.
 static MAIN: AtomicUsize = AtomicUsize::new(0);
 /// What passes an interrupt on to the runtime: a function pointer of type [`Deliver`] or of a plain handler.
@@ -81,6 +83,7 @@ pub(crate) fn take_batch(is_idle: bool) {
 
 /// A cell starts. What an interrupt that came as a signal was meant for, if anything, is over.
 pub(crate) fn forget_signal() {
+    HAS_TOLD.store(false, SeqCst);
     // A message that is recorded keeps its signal away from the cell.
     let _ = LAST.fetch_update(SeqCst, SeqCst, |last| (last & 1 == Way::Signal as u64).then_some(0));
 }
@@ -262,6 +265,7 @@ extern "C" fn on_sigint(signal: libc::c_int, info: *mut libc::siginfo_t, context
     if deliver == 0 {
         return;
     }
+    HAS_TOLD.store(true, SeqCst);
     keep_errno(|| {
         if DELIVER_IS_HANDLER.load(SeqCst) {
             // SAFETY: the pointer is the handler that the runtime had installed; it takes the signal, and ignores the rest if it
@@ -319,6 +323,7 @@ pub(crate) fn strike() {
         // wait ended at this moment.
         // SAFETY: the pointer was stored from a `Deliver`.
         let set_flag: Deliver = unsafe { std::mem::transmute(set_flag) };
+        HAS_TOLD.store(true, SeqCst);
         set_flag();
     } else {
         if !handler_is_whole() && current().sa_sigaction == own_handler() {
@@ -380,6 +385,11 @@ fn current() -> libc::sigaction {
 
 fn own_handler() -> usize {
     on_sigint as *const () as usize
+}
+
+/// Whether the runtime was told of an interrupt since the running cell began.
+pub fn has_told() -> bool {
+    HAS_TOLD.load(SeqCst)
 }
 
 /// Whether SIGINT is handled here.

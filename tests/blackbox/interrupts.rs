@@ -35,6 +35,37 @@ fn i1_computation_is_interrupted() {
 }
 
 #[test]
+fn i1_interrupts_in_destructors_and_callbacks_are_not_lost() {
+    // All but a little of the time is spent where CPython drops an exception, after "Exception ignored in".
+    let work = "for _ in range(1000): pass";
+    for_each_python(|s, _| {
+        for code in [
+            format!("class A:\n    def __del__(self):\n        {work}\nprint('go', flush=True)\nwhile True: A()"),
+            format!(
+                "import weakref\nclass A: pass\ndef f(_):\n    {work}\nprint('go', flush=True)\nwhile True:\n    a = A(); r = weakref.ref(a, f); del a"
+            ),
+            format!(
+                "import ctypes\n@ctypes.CFUNCTYPE(None)\ndef f():\n    {work}\nprint('go', flush=True)\nwhile True: f()"
+            ),
+        ] {
+            for _ in 0..10 {
+                let id = s.begin(&code);
+                s.until_printed(&id, "go\n");
+                s.interrupt();
+                let cell = s.finish(&id).interrupted();
+                assert!(!cell.stderr.contains("ignored"), "{}", cell.stderr);
+                s.says("1", "1\n");
+            }
+        }
+        // What no interrupt has caused is dropped as ever.
+        let said = s.run("class B:\n    def __del__(self): raise KeyboardInterrupt\nB(); 'on'").ok();
+        assert_eq!(said.stdout, "'on'\n");
+        assert!(said.stderr.contains("Exception ignored"), "{}", said.stderr);
+        s.says("import sys; sys.unraisablehook is sys.__unraisablehook__", "True\n");
+    });
+}
+
+#[test]
 fn i1_sleeps_and_locks_are_interrupted() {
     for_each_python(|s, _| {
         s.says("import time, queue, threading, asyncio, select, socket, signal, os", "");

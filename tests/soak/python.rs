@@ -260,8 +260,7 @@ fn interrupt(session: &mut Session, random: &mut Random) {
         "lock = _thread.allocate_lock(); lock.acquire() and lock.acquire()",
         "queue.SimpleQueue().get()",
         "subprocess.run(['sleep', '60'])",
-        // No `await`: asyncio keeps tasks in a WeakSet, and CPython drops an exception that is raised in its weak references'
-        // callbacks ("Exception ignored in … WeakSet"), the interrupt's too.
+        "await asyncio.sleep(60)",
     ]);
     let id = session.begin(code);
     pause(random);
