@@ -3,12 +3,21 @@
 import asyncio
 
 _loop = None
+# The last run did not come to its end, and may have left something in the loop that would stop the next one.
+_is_torn = False
 _eval = eval
 
 
-def run_cell(codes, namespace):
-    """Runs a cell's code objects, with the loop running; gives the last one's value."""
-    return run(_steps(codes, namespace))
+def begin(codes, namespace):
+    """A task that runs a cell's code objects, on the session's loop, and gives the last one's value. Called with signals
+    held: half a loop would leave its descriptors behind, and half a task would run in a later cell."""
+    global _loop
+    if _loop is None or _loop.is_closed() or _loop.is_running():
+        _loop = asyncio.new_event_loop()
+    if asyncio._get_running_loop() is not None:
+        asyncio._set_running_loop(None)
+    asyncio.set_event_loop(_loop)
+    return _loop.create_task(_steps(codes, namespace))
 
 
 async def _steps(codes, namespace):
@@ -20,27 +29,29 @@ async def _steps(codes, namespace):
     return value
 
 
-def ensure_loop():
-    """Makes the loop if there is none. Called with signals held: half a loop would leave its descriptors behind."""
-    global _loop
-    if _loop is None or _loop.is_closed():
-        _loop = asyncio.new_event_loop()
-
-
-def run(coroutine):
-    """Runs a cell's coroutine to its end on the session's loop; an interrupt cancels it."""
-    asyncio.set_event_loop(_loop)
-    task = _loop.create_task(coroutine)
+def run(task):
+    """Runs a cell's task to its end; an interrupt cancels it."""
     try:
-        return _loop.run_until_complete(task)
+        return _finish(task)
     except KeyboardInterrupt:
         if not task.done():
             task.cancel()
             try:
-                _loop.run_until_complete(task)
+                _finish(task)
             except asyncio.CancelledError:
                 pass
         raise
+
+
+def _finish(task):
+    global _is_torn
+    if _is_torn:
+        _loop.call_soon(_loop.stop)
+        _loop.run_forever()
+    _is_torn = True
+    result = _loop.run_until_complete(task)
+    _is_torn = False
+    return result
 
 
 def close():

@@ -196,9 +196,15 @@ fn evaluate<'py>(
     for code in &codes {
         if compile::is_coroutine(code)? {
             let held = interrupt::hold();
-            library::AIO.get(py, "ensure_loop")?.call0()?;
+            py.check_signals()?;
+            let task = library::AIO.get(py, "begin")?.call1((codes, namespace))?;
             drop(held);
-            return library::AIO.get(py, "run_cell")?.call1((codes, namespace));
+            let result = library::AIO.get(py, "run")?.call1((&task,));
+            if result.is_err() {
+                // An interrupt at the very beginning leaves it to be run by a later cell.
+                task.call_method0("cancel")?;
+            }
+            return result;
         }
     }
     let mut value = py.None().into_bound(py);

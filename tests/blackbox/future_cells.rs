@@ -102,3 +102,20 @@ fn p8_a_traceback_of_an_awaited_cell_shows_the_users_frames() {
                   File \"<cell 1>\", line 4, in f\n    1/0\nZeroDivisionError: division by zero\n";
     assert_eq!(shown, wanted);
 }
+
+#[test]
+fn p8_a_second_interrupt_leaves_nothing_in_the_loop() {
+    for_each_python(|s, _| {
+        // The first one cancels the task; the second strikes before the loop has taken note of its end.
+        let id = s.begin(
+            "import asyncio\ndef spin():\n    print('spinning', flush=True)\n    while True: pass\n\
+             print('go', flush=True)\ntry: await asyncio.sleep(600)\nfinally: _ = asyncio.get_running_loop().call_soon(spin)",
+        );
+        s.until_printed(&id, "go\n");
+        s.interrupt();
+        s.until_printed(&id, "spinning\n");
+        s.interrupt();
+        s.finish(&id).interrupted();
+        s.says("await asyncio.sleep(0.01, 'next')", "'next'\n");
+    });
+}

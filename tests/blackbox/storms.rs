@@ -1,6 +1,7 @@
 //! I3 and I5: interrupts by the thousand, at random moments and in bursts, spare every later cell.
 
 use crate::harness::{Session, launch};
+use crate::pythons::for_each_python;
 use std::time::Duration;
 use worker::client::{Event, Ready};
 use worker::protocol::Outcome;
@@ -99,6 +100,48 @@ fn i5_a_storm_on_one_cpu_spares_the_next_cell() {
     for round in 0..500 {
         strike(&mut s, &mut random, round);
     }
+}
+
+#[test]
+fn i3_interrupts_of_an_await_leave_nothing_to_the_next_cell() {
+    for_each_python(|s, _| {
+        let mut random = Random::new(3);
+        s.says("import asyncio", "");
+        for round in 0..400 {
+            let id = s.begin("print('go')\nawait asyncio.sleep(600)\nprint('slept')");
+            pause(&mut random);
+            // The second one strikes while the first one's cancellation runs, or comes too late and is forgotten.
+            for _ in 0..2 {
+                s.worker.signal(libc::SIGINT);
+                pause(&mut random);
+            }
+            // Both may have come before the cell.
+            s.interrupt();
+            let outcome = loop {
+                match s.next() {
+                    Event::Ready(ready) if ready.id.as_deref() == Some(&id) => break ready.outcome,
+                    Event::Ready(Ready { id: None, outcome: None, .. }) => {}
+                    other => s.fail(&format!("round {round}: {other:?}")),
+                }
+            };
+            assert!(matches!(outcome, Some(Outcome::Interrupted | Outcome::Discarded)), "round {round}: {outcome:?}");
+            s.take(Some(&id));
+            let next = s.begin("await asyncio.sleep(0, 'next')");
+            loop {
+                match s.next() {
+                    Event::Ready(ready) if ready.id.as_deref() == Some(&next) => {
+                        break assert_eq!(ready.outcome, Some(Outcome::Ok), "round {round}: {ready:?}");
+                    }
+                    Event::Ready(Ready { id: None, outcome: None, .. }) => {}
+                    other => s.fail(&format!("round {round}: {other:?}")),
+                }
+            }
+            let said = s.take(Some(&next));
+            let text: String = said.texts.iter().filter_map(|text| text.text.clone()).collect();
+            assert_eq!(text, "'next'\n", "round {round}");
+        }
+        s.says("len(asyncio.all_tasks(asyncio.get_event_loop()))", "0\n");
+    });
 }
 
 /// A thousand interrupts as fast as they can be sent, with and without signals.
