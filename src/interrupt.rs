@@ -236,6 +236,8 @@ pub(crate) fn take_signalled() -> bool {
 }
 
 extern "C" fn on_sigint(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let main = MAIN.load(SeqCst) as libc::pthread_t;
+    let is_main = sys::this_thread() == main;
     if !crate::child::in_child() {
         let is_told = handler_is_whole();
         // SAFETY: the kernel passes a valid siginfo to a handler with SA_SIGINFO; getpid cannot fail.
@@ -250,18 +252,24 @@ extern "C" fn on_sigint(signal: libc::c_int, info: *mut libc::siginfo_t, context
             set_handler();
         }
         let from_us = if is_told { !is_foreign } else { was_struck };
+        if !from_us && !claim(Way::Signal) {
+            return;
+        }
+        if !is_main {
+            // Marked as a blow, or the main thread would take it for the nudge that follows and drop it. Sent before anybody
+            // is woken, who may start the next cell.
+            STRUCK.store(true, SeqCst);
+            sys::signal_thread(main, libc::SIGINT);
+        }
         if !from_us {
-            if !claim(Way::Signal) {
-                return;
-            }
             // The control thread sees to it that a system call which begins at this moment is ended too.
             HAS_SIGNALLED.store(true, SeqCst);
             wake_control();
         }
-    }
-    let main = MAIN.load(SeqCst) as libc::pthread_t;
-    if sys::this_thread() != main {
+    } else if !is_main {
         sys::signal_thread(main, libc::SIGINT);
+    }
+    if !is_main {
         return;
     }
     let deliver = DELIVER.load(SeqCst);

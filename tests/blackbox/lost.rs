@@ -1,0 +1,63 @@
+//! I1 and I3: an interrupt that comes at a bad moment is neither lost nor kept for the next cell.
+
+use crate::harness::{Session, launch};
+use crate::storms::Random;
+use std::time::Duration;
+use worker::client::{Event, Ready};
+
+const PATIENT: Duration = Duration::from_secs(150);
+/// A thread that takes signals as the main one does.
+const THREAD: &str =
+    "import subprocess, threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()";
+
+#[test]
+fn i1_a_signal_that_another_thread_takes_is_not_lost() {
+    // While a child is started the main thread blocks signals, and the other one takes them.
+    let mut s = Session::start(launch()).patient(PATIENT);
+    s.says(THREAD, "");
+    for _ in 0..100 {
+        let id = s.begin("print('go', flush=True)\nwhile True: subprocess.run(['true'])");
+        s.until_printed(&id, "go\n");
+        s.worker.signal(libc::SIGINT);
+        s.finish(&id).interrupted();
+        s.says("1 + 1", "2\n");
+    }
+}
+
+#[test]
+fn i3_a_signal_that_another_thread_takes_spares_the_next_cell() {
+    let mut s = Session::start(launch()).patient(PATIENT);
+    s.says(THREAD, "");
+    let mut random = Random::new(11);
+    for round in 0..300 {
+        let id = s.begin("while True: pass");
+        if random.below(2) == 0 {
+            s.interrupt();
+            s.worker.signal(libc::SIGINT);
+        } else {
+            s.worker.signal(libc::SIGINT);
+            s.interrupt();
+        }
+        // The answer to what was stopped; then, if the cell had not begun, a bare one.
+        loop {
+            match s.next() {
+                Event::Ready(ready) if ready.id.as_deref() == Some(&id) => break,
+                Event::Ready(Ready { id: None, outcome: None, .. }) => {}
+                other => s.fail(&format!("round {round}: {other:?}")),
+            }
+        }
+        s.take(Some(&id));
+        let spared = s.begin("sum(range(20_000))");
+        loop {
+            match s.next() {
+                Event::Ready(Ready { id: None, outcome: None, .. }) => {}
+                Event::Ready(ready) if ready.id.as_deref() == Some(&spared) => {
+                    assert_eq!(ready.outcome, Some(worker::protocol::Outcome::Ok), "round {round}: struck");
+                    break;
+                }
+                other => s.fail(&format!("round {round}: {other:?}")),
+            }
+        }
+        s.take(Some(&spared));
+    }
+}
