@@ -26,6 +26,10 @@ static LAST: AtomicU64 = AtomicU64::new(0);
 static STRUCK: AtomicBool = AtomicBool::new(false);
 /// The signal on its way is a nudge: it ends a system call and tells the runtime nothing.
 static NUDGED: AtomicBool = AtomicBool::new(false);
+/// The runtime was told of an interrupt since the cell began.
+static HAS_DELIVERED: AtomicBool = AtomicBool::new(false);
+/// The next nudge is the interrupt once more.
+static RENEWED: AtomicBool = AtomicBool::new(false);
 /// An interrupt came as a signal and the control thread has not seen it yet.
 static HAS_SIGNALLED: AtomicBool = AtomicBool::new(false);
 /// The main thread.
@@ -276,6 +280,7 @@ extern "C" fn on_sigint(signal: libc::c_int, info: *mut libc::siginfo_t, context
     if deliver == 0 {
         return;
     }
+    HAS_DELIVERED.store(true, SeqCst);
     keep_errno(|| {
         if DELIVER_IS_HANDLER.load(SeqCst) {
             // SAFETY: the pointer is the handler that the runtime had installed; it takes the signal, and ignores the rest if it
@@ -311,8 +316,21 @@ pub(crate) fn nudge() {
     if main == 0 || current().sa_sigaction != own_handler() || !handler_is_whole() {
         return;
     }
-    NUDGED.store(true, SeqCst);
+    let is_renewed = RENEWED.swap(false, SeqCst);
+    (if is_renewed { &STRUCK } else { &NUDGED }).store(true, SeqCst);
     sys::signal_thread(main as libc::pthread_t, libc::SIGINT);
+}
+
+/// The running cell's interrupt came where the runtime could do nothing with it: it comes again in a moment. False when there
+/// was none.
+pub fn renew() -> bool {
+    let has_one = HAS_DELIVERED.load(SeqCst);
+    if has_one {
+        RENEWED.store(true, SeqCst);
+        HAS_SIGNALLED.store(true, SeqCst);
+        wake_control();
+    }
+    has_one
 }
 
 /// Interrupts the main thread, and every other process of the session's process group.
@@ -333,6 +351,7 @@ pub(crate) fn strike() {
         // wait ended at this moment.
         // SAFETY: the pointer was stored from a `Deliver`.
         let set_flag: Deliver = unsafe { std::mem::transmute(set_flag) };
+        HAS_DELIVERED.store(true, SeqCst);
         set_flag();
     } else {
         if !handler_is_whole() && current().sa_sigaction == own_handler() {

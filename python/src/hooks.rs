@@ -2,7 +2,7 @@
 
 use crate::bring_up::set_flag;
 use crate::{figures, fork, input, library, session, sources, system};
-use pyo3::exceptions::PyImportError;
+use pyo3::exceptions::{PyImportError, PyKeyboardInterrupt};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use worker::{child, interrupt};
@@ -21,6 +21,7 @@ pub(crate) fn install(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()>
     }
     hook_threads(py, &modules)?;
     hook_signal(py)?;
+    hook_unraisable(py, sys)?;
     fork::hook(py)?;
     system::hook(py)?;
     hook_exit(py)
@@ -202,6 +203,25 @@ fn hook_signal(py: Python<'_>) -> PyResult<()> {
         Ok(result.unbind())
     })?;
     module.setattr("signal", hooked)
+}
+
+/// An interrupt that is raised where nothing can be (in `__del__`, in a callback of a weak reference) would be printed and
+/// lost: it comes again, where it can be raised.
+fn hook_unraisable(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()> {
+    let original = sys.getattr("unraisablehook")?.unbind();
+    let hooked = closure(py, c"unraisablehook", move |args, kwargs| {
+        let py = args.py();
+        let is_interrupt = args
+            .get_item(0)
+            .and_then(|unraisable| unraisable.getattr("exc_type"))
+            .is_ok_and(|kind| kind.is(py.get_type::<PyKeyboardInterrupt>()));
+        if is_interrupt && interrupt::is_main_thread() && !child::in_child() && interrupt::renew() {
+            return Ok(py.None());
+        }
+        Ok(original.bind(py).call(args, kwargs)?.unbind())
+    })?;
+    sys.setattr("unraisablehook", &hooked)?;
+    sys.setattr("__unraisablehook__", hooked)
 }
 
 /// These end or replace the process at once; what was printed before is not to be lost with it.

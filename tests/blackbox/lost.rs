@@ -1,6 +1,7 @@
 //! I1 and I3: an interrupt that comes at a bad moment is neither lost nor kept for the next cell.
 
 use crate::harness::{Session, launch};
+use crate::pythons::for_each_python;
 use crate::storms::Random;
 use std::time::Duration;
 use worker::client::{Event, Ready};
@@ -59,5 +60,37 @@ fn i3_a_signal_that_another_thread_takes_spares_the_next_cell() {
             }
         }
         s.take(Some(&spared));
+    }
+}
+
+#[test]
+fn i1_an_interrupt_that_cannot_be_raised_comes_again() {
+    for_each_python(|s, _| {
+        // What `__del__` raises is printed and forgotten, by Python alone.
+        s.says("import os, time, weakref\nclass A:\n    def __del__(self):\n        print('go', flush=True)\n        time.sleep(60)", "");
+        let id = s.begin("a = A(); del a\ntime.sleep(60)");
+        s.until_printed(&id, "go\n");
+        s.interrupt();
+        let cell = s.finish(&id).interrupted();
+        assert!(cell.stderr.ends_with("KeyboardInterrupt\n") && !cell.stderr.contains("ignored"), "{}", cell.stderr);
+        // One that the user raises there is none of ours.
+        let cell = s.run("class B:\n    def __del__(self): raise KeyboardInterrupt\nb = B(); del b").ok();
+        assert!(cell.stderr.contains("ignored"), "{}", cell.stderr);
+    });
+}
+
+#[test]
+fn i1_an_interrupt_around_a_fork_is_not_lost() {
+    let mut s = Session::start(launch()).patient(PATIENT);
+    s.says("import os, logging\nfor _ in range(200): os.register_at_fork(before=lambda: None)", "");
+    for _ in 0..30 {
+        let id = s.begin(
+            "print('go', flush=True)\nwhile True:\n    if (pid := os.fork()) == 0: os._exit(0)\n    os.waitpid(pid, 0)",
+        );
+        s.until_printed(&id, "go\n");
+        // A signal, which the children do not get.
+        s.worker.signal(libc::SIGINT);
+        let cell = s.finish(&id).interrupted();
+        assert!(!cell.stderr.contains("ignored"), "{}", cell.stderr);
     }
 }
