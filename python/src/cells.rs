@@ -198,7 +198,8 @@ fn evaluate<'py>(
             let held = interrupt::hold();
             library::AIO.get(py, "ensure_loop")?.call0()?;
             drop(held);
-            return library::AIO.get(py, "run_cell")?.call1((codes, namespace));
+            let renew = wrap_pyfunction!(renew, py)?;
+            return library::AIO.get(py, "run_cell")?.call1((codes, namespace, renew));
         }
     }
     let mut value = py.None().into_bound(py);
@@ -206,6 +207,12 @@ fn evaluate<'py>(
         value = compile::evaluate(py, code, namespace)?;
     }
     Ok(value)
+}
+
+/// Has the cell's interrupt come again.
+#[pyfunction]
+fn renew() {
+    interrupt::renew();
 }
 
 /// Shows a value as the prompt does.

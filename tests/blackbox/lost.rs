@@ -94,3 +94,37 @@ fn i1_an_interrupt_around_a_fork_is_not_lost() {
         assert!(!cell.stderr.contains("ignored"), "{}", cell.stderr);
     }
 }
+
+#[test]
+fn i1_an_interrupt_does_not_take_the_loop_of_await_apart() {
+    let mut s = Session::start(launch()).patient(PATIENT);
+    // A coroutine that was made and not awaited yet is told of.
+    s.says("import asyncio, warnings; warnings.simplefilter('ignore')", "");
+    let cells = [
+        "while True: await asyncio.sleep(0)",
+        "while True: await asyncio.gather(*[asyncio.sleep(0) for _ in range(3)])",
+        "q = asyncio.Queue()\nasync def put():\n    while True:\n        await q.put(1)\n        await asyncio.sleep(0)\n\
+         t = asyncio.create_task(put())\ntry:\n    while True: await q.get()\nfinally: t.cancel()",
+    ];
+    for round in 0..150 {
+        let id = s.begin(&format!("print('go', flush=True)\n{}", cells[round % cells.len()]));
+        s.until_printed(&id, "go\n");
+        s.interrupt();
+        s.finish(&id).interrupted();
+        s.says("await asyncio.sleep(0, 'the loop lives')", "'the loop lives'\n");
+    }
+}
+
+#[test]
+fn p5_an_interrupted_await_shows_where_it_was() {
+    for_each_python(|s, _| {
+        s.says("import asyncio", "");
+        let id = s.begin("async def f():\n    print('go', flush=True)\n    await asyncio.sleep(60)\nawait f()");
+        s.until_printed(&id, "go\n");
+        s.until_asleep();
+        s.interrupt();
+        let cell = s.finish(&id).interrupted();
+        assert!(cell.stderr.contains(", line 3, in f\n"), "{}", cell.stderr);
+        assert!(!cell.stderr.contains("run_until_complete") && !cell.stderr.contains("Cancelled"), "{}", cell.stderr);
+    });
+}
