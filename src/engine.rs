@@ -224,6 +224,7 @@ impl Engine {
             return Some(Turn::End);
         }
         if let Some(request) = state.requests.pop_front() {
+            self.0.process.drop_strike();
             state.is_answering = true;
             state.answer_is_cancelled = false;
             return Some(Turn::Request(request));
@@ -236,7 +237,9 @@ impl Engine {
                 self.0.control_wake.set();
             }
             self.0.emitter.append_and_set_cell(b"", cell.id.as_deref());
-            // A signal that came before this stopped nothing: the message that belongs to it still has its cell to stop.
+            // A signal that came before this stopped nothing, also one that another thread has passed on and that is still on
+            // its way: the message that belongs to it still has its cell to stop.
+            self.0.process.drop_strike();
             interrupt::forget_signal();
             return Some(Turn::Cell(Cell { cell, code }));
         }

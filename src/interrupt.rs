@@ -26,10 +26,12 @@ static LAST: AtomicU64 = AtomicU64::new(0);
 static STRUCK: AtomicBool = AtomicBool::new(false);
 /// The signal on its way is a nudge: it ends a system call and tells the runtime nothing.
 static NUDGED: AtomicBool = AtomicBool::new(false);
+/// The runtime was told of an interrupt since the cell began.
+static HAS_DELIVERED: AtomicBool = AtomicBool::new(false);
+/// The next nudge is the interrupt once more.
+static RENEWED: AtomicBool = AtomicBool::new(false);
 /// An interrupt came as a signal and the control thread has not seen it yet.
 static HAS_SIGNALLED: AtomicBool = AtomicBool::new(false);
-/// The runtime was told of an interrupt since the running cell began.
-static HAS_TOLD: AtomicBool = AtomicBool::new(false);
 /// The main thread.
 static MAIN: AtomicUsize = AtomicUsize::new(0);
 /// What passes an interrupt on to the runtime: a function pointer of type [`Deliver`] or of a plain handler.
@@ -83,7 +85,6 @@ pub(crate) fn take_batch(is_idle: bool) {
 
 /// A cell starts. What an interrupt that came as a signal was meant for, if anything, is over.
 pub(crate) fn forget_signal() {
-    HAS_TOLD.store(false, SeqCst);
     // A message that is recorded keeps its signal away from the cell.
     let _ = LAST.fetch_update(SeqCst, SeqCst, |last| (last & 1 == Way::Signal as u64).then_some(0));
 }
@@ -233,6 +234,8 @@ pub(crate) fn take_signalled() -> bool {
 }
 
 extern "C" fn on_sigint(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let main = MAIN.load(SeqCst) as libc::pthread_t;
+    let is_main = sys::this_thread() == main;
     if !crate::child::in_child() {
         let is_told = handler_is_whole();
         // SAFETY: the kernel passes a valid siginfo to a handler with SA_SIGINFO; getpid cannot fail.
@@ -247,25 +250,31 @@ extern "C" fn on_sigint(signal: libc::c_int, info: *mut libc::siginfo_t, context
             set_handler();
         }
         let from_us = if is_told { !is_foreign } else { was_struck };
+        if !from_us && !claim(Way::Signal) {
+            return;
+        }
+        if !is_main {
+            // Marked as a blow, or the main thread would take it for the nudge that follows and drop it. Sent before anybody
+            // is woken, who may start the next cell.
+            STRUCK.store(true, SeqCst);
+            sys::signal_thread(main, libc::SIGINT);
+        }
         if !from_us {
-            if !claim(Way::Signal) {
-                return;
-            }
             // The control thread sees to it that a system call which begins at this moment is ended too.
             HAS_SIGNALLED.store(true, SeqCst);
             wake_control();
         }
-    }
-    let main = MAIN.load(SeqCst) as libc::pthread_t;
-    if sys::this_thread() != main {
+    } else if !is_main {
         sys::signal_thread(main, libc::SIGINT);
+    }
+    if !is_main {
         return;
     }
     let deliver = DELIVER.load(SeqCst);
     if deliver == 0 {
         return;
     }
-    HAS_TOLD.store(true, SeqCst);
+    HAS_DELIVERED.store(true, SeqCst);
     keep_errno(|| {
         if DELIVER_IS_HANDLER.load(SeqCst) {
             // SAFETY: the pointer is the handler that the runtime had installed; it takes the signal, and ignores the rest if it
@@ -301,8 +310,23 @@ pub(crate) fn nudge() {
     if main == 0 || current().sa_sigaction != own_handler() || !handler_is_whole() {
         return;
     }
-    NUDGED.store(true, SeqCst);
+    let is_renewed = RENEWED.swap(false, SeqCst);
+    (if is_renewed { &STRUCK } else { &NUDGED }).store(true, SeqCst);
     sys::signal_thread(main as libc::pthread_t, libc::SIGINT);
+}
+
+/// Whether the runtime was told of an interrupt since the running cell began.
+pub fn has_delivered() -> bool {
+    HAS_DELIVERED.load(SeqCst)
+}
+
+/// The running cell's interrupt came where the runtime could do nothing with it: it comes again in a moment.
+pub fn renew() {
+    if has_delivered() {
+        RENEWED.store(true, SeqCst);
+        HAS_SIGNALLED.store(true, SeqCst);
+        wake_control();
+    }
 }
 
 /// Interrupts the main thread, and every other process of the session's process group.
@@ -323,7 +347,7 @@ pub(crate) fn strike() {
         // wait ended at this moment.
         // SAFETY: the pointer was stored from a `Deliver`.
         let set_flag: Deliver = unsafe { std::mem::transmute(set_flag) };
-        HAS_TOLD.store(true, SeqCst);
+        HAS_DELIVERED.store(true, SeqCst);
         set_flag();
     } else {
         if !handler_is_whole() && current().sa_sigaction == own_handler() {
@@ -385,11 +409,6 @@ fn current() -> libc::sigaction {
 
 fn own_handler() -> usize {
     on_sigint as *const () as usize
-}
-
-/// Whether the runtime was told of an interrupt since the running cell began.
-pub fn has_told() -> bool {
-    HAS_TOLD.load(SeqCst)
 }
 
 /// Whether SIGINT is handled here.

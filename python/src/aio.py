@@ -1,6 +1,9 @@
 """Top-level await: one event loop that lasts for the session."""
 
 import asyncio
+import sys
+# Without the wrappers of `signal`, in whose frames an interrupt would be raised.
+from _signal import SIGINT, default_int_handler, getsignal, signal
 
 _loop = None
 # The last run did not come to its end, and may have left something in the loop that would stop the next one.
@@ -29,18 +32,29 @@ async def _steps(codes, namespace):
     return value
 
 
-def run(task):
-    """Runs a cell's task to its end; an interrupt cancels it."""
-    try:
-        return _finish(task)
-    except KeyboardInterrupt:
-        if not task.done():
-            task.cancel()
+def run(task, renew):
+    """Runs a cell's task to its end; an interrupt stops it. `renew` has an interrupt come again."""
+    struck = None
+    with _Interrupts(task, renew) as interrupts:
+        while True:
             try:
-                _finish(task)
-            except asyncio.CancelledError:
-                pass
-        raise
+                value = _finish(task)
+            except KeyboardInterrupt as error:
+                if task.done():
+                    raise
+                # It struck another task, or a callback.
+                struck = error
+                interrupts.cancel()
+                continue
+            except asyncio.CancelledError as cancelled:
+                if not interrupts.has_cancelled:
+                    raise
+                # Where it was is what the user wants to see, and not how it was told. Python 3.10 tells it with another error.
+                where = cancelled.__context__ if sys.version_info < (3, 11) else None
+                raise struck or KeyboardInterrupt().with_traceback((where or cancelled).__traceback__) from None
+            if struck:
+                raise struck
+            return value
 
 
 def _finish(task):
@@ -49,9 +63,50 @@ def _finish(task):
         _loop.call_soon(_loop.stop)
         _loop.run_forever()
     _is_torn = True
-    result = _loop.run_until_complete(task)
+    value = _loop.run_until_complete(task)
     _is_torn = False
-    return result
+    return value
+
+
+class _Interrupts:
+    """What an interrupt does while the loop runs. In the user's code it is raised. The loop's own code would forget what it
+    was about to do, and some task would never be woken: there it cancels the cell's task, and if the user's code has called
+    the loop's, it is put off until that has returned. A handler of the user's own stays."""
+
+    def __init__(self, task, renew):
+        self.task, self.renew, self.has_cancelled, self.is_over = task, renew, False, False
+        self.handler = self._handle
+
+    def __enter__(self):
+        if getsignal(SIGINT) is default_int_handler:
+            signal(SIGINT, self.handler)
+        return self
+
+    def __exit__(self, *error):
+        if getsignal(SIGINT) is self.handler:
+            signal(SIGINT, default_int_handler)
+        self.is_over = True
+
+    def _handle(self, number, frame):
+        if self.is_over or not _is_of_loop(frame):
+            raise KeyboardInterrupt
+        while frame and frame.f_code is not run.__code__:
+            if not _is_of_loop(frame):
+                self.renew()
+                return
+            frame = frame.f_back
+        self.cancel()
+
+    def cancel(self):
+        self.has_cancelled = True
+        self.task.cancel()
+        # Ends the loop's wait.
+        _loop.call_soon_threadsafe(int)
+
+
+def _is_of_loop(frame):
+    module = frame.f_globals.get("__name__")
+    return isinstance(module, str) and (module.startswith(("asyncio.", "<worker ")) or module == "selectors")
 
 
 def close():

@@ -199,7 +199,8 @@ fn evaluate<'py>(
             py.check_signals()?;
             let task = library::AIO.get(py, "begin")?.call1((codes, namespace))?;
             drop(held);
-            let result = library::AIO.get(py, "run")?.call1((&task,));
+            let renew = wrap_pyfunction!(renew, py)?;
+            let result = library::AIO.get(py, "run")?.call1((&task, renew));
             if result.is_err() {
                 // An interrupt at the very beginning leaves it to be run by a later cell.
                 task.call_method0("cancel")?;
@@ -212,6 +213,12 @@ fn evaluate<'py>(
         value = compile::evaluate(py, code, namespace)?;
     }
     Ok(value)
+}
+
+/// Has the cell's interrupt come again.
+#[pyfunction]
+fn renew() {
+    interrupt::renew();
 }
 
 /// Shows a value as the prompt does.

@@ -3,15 +3,19 @@
 use crate::cells::sys;
 use crate::library::FILE_PREFIX;
 use crate::output::{self, InRole};
-use pyo3::exceptions::{PyKeyboardInterrupt, PySyntaxError, PySystemExit};
+use pyo3::exceptions::{PyBaseException, PyKeyboardInterrupt, PySyntaxError, PySystemExit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyTraceback;
+use pyo3::types::{PyTraceback, PyTuple};
+use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use worker::protocol::{EndReason, ErrorInfo, Role, SessionEnd, Stream};
 
 /// More of a message or a traceback than this is left out of `ready.error`; what is printed is whole.
 const MOST: usize = 16 << 10;
+
+/// Errors that are printed along with one, as its causes say: in more than this our frames are left.
+const MOST_RELATED: usize = 1000;
 
 /// CPython's own hook, kept from the start.
 static EXCEPTHOOK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -93,7 +97,8 @@ pub(crate) fn add_source_line(py: Python<'_>, error: &PyErr, file: &str, source:
 /// Prints an error that ended a cell and says what `ready` says of it; `Err`: the user's own hook ended the runtime.
 pub(crate) fn print(py: Python<'_>, error: PyErr) -> Result<ErrorInfo, SessionEnd> {
     let traceback = user_frames(py, error.traceback(py));
-    set_traceback(py, &error, traceback.as_ref());
+    set_traceback(error.value(py), traceback.as_ref());
+    clear_related(error.value(py));
     // Values that cannot be set leave a post-mortem without its subject, no more.
     let _ = remember(py, &error, traceback.as_ref());
     let (lines, message) = text_of(py, &error, traceback.as_ref());
@@ -161,9 +166,33 @@ fn user_frames<'py>(py: Python<'py>, traceback: Option<Bound<'py, PyTraceback>>)
     kept.drain(..).next().and_then(|first| first.cast_into::<PyTraceback>().ok())
 }
 
-fn set_traceback(py: Python<'_>, error: &PyErr, traceback: Option<&Bound<'_, PyTraceback>>) {
-    let traceback = traceback.map_or_else(|| py.None().into_bound(py), |traceback| traceback.clone().into_any());
-    let _ = error.value(py).setattr("__traceback__", traceback);
+fn set_traceback(error: &Bound<'_, PyAny>, traceback: Option<&Bound<'_, PyTraceback>>) {
+    // An exception that takes none keeps what it has.
+    let _ = error.setattr("__traceback__", traceback);
+}
+
+/// Does the same to what an error is printed with: its causes, contexts, and the members of a group.
+fn clear_related(error: &Bound<'_, PyAny>) {
+    let related = |error: &Bound<'_, PyAny>| -> Vec<PyErr> {
+        let named = ["__cause__", "__context__"].into_iter().filter_map(|name| error.getattr(name).ok());
+        let members = error.getattr("exceptions").ok().and_then(|members| members.cast_into::<PyTuple>().ok());
+        let members = members.iter().flat_map(|members| members.iter()).collect::<Vec<_>>();
+        let all = named.chain(members).filter(|other| other.is_instance_of::<PyBaseException>());
+        all.map(PyErr::from_value).collect()
+    };
+    let py = error.py();
+    let mut seen = HashSet::from([error.as_ptr() as usize]);
+    let mut left = related(error);
+    while let Some(other) = left.pop() {
+        let value = other.value(py);
+        if seen.len() > MOST_RELATED || !seen.insert(value.as_ptr() as usize) {
+            continue;
+        }
+        if let Some(traceback) = other.traceback(py) {
+            set_traceback(value, user_frames(py, Some(traceback)).as_ref());
+        }
+        left.extend(related(value));
+    }
 }
 
 /// `sys.last_*`, for `pdb.pm()`.

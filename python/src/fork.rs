@@ -10,6 +10,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use std::ffi::CString;
 use std::io;
+use worker::interrupt;
 
 /// The main thread, the control thread and the output thread.
 const OWN_THREADS: usize = 3;
@@ -53,6 +54,10 @@ fn forkpty(py: Python<'_>) -> PyResult<(libc::pid_t, libc::c_int)> {
 
 fn around(py: Python<'_>, name: &str, fork: impl FnOnce() -> libc::pid_t) -> PyResult<libc::pid_t> {
     py.import("sys")?.getattr("audit")?.call1((format!("os.{name}"),))?;
+    // An interrupt comes before this or after it: what the hooks around a fork raise is printed and lost.
+    py.check_signals()?;
+    let held = interrupt::is_main_thread().then(interrupt::hold);
+    py.check_signals()?;
     // SAFETY: these three are to be called around a fork, with the GIL held.
     let (pid, error) = unsafe {
         ffi::PyOS_BeforeFork();
@@ -65,6 +70,7 @@ fn around(py: Python<'_>, name: &str, fork: impl FnOnce() -> libc::pid_t) -> PyR
         }
         (pid, error)
     };
+    drop(held);
     if pid < 0 {
         return Err(error.into());
     }

@@ -213,7 +213,11 @@ fn hook_unraisable(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = args.py();
         let is_interrupt =
             || args.get_item(0)?.getattr("exc_type").map(|kind| kind.is(py.get_type::<PyKeyboardInterrupt>()));
-        if interrupt::is_main_thread() && interrupt::has_told() && is_interrupt().unwrap_or(false) {
+        if interrupt::is_main_thread()
+            && interrupt::has_delivered()
+            && !child::in_child()
+            && is_interrupt().unwrap_or(false)
+        {
             set_flag();
             return Ok(py.None());
         }

@@ -1,6 +1,6 @@
 //! Signal masks: when signals may reach the calling thread.
 
-use super::{NUDGED, STRUCK};
+use super::{HAS_DELIVERED, NUDGED, RENEWED, STRUCK};
 use std::cell::Cell;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -70,6 +70,8 @@ impl Drop for Held {
 pub(crate) fn drop_pending() {
     STRUCK.store(false, SeqCst);
     NUDGED.store(false, SeqCst);
+    RENEWED.store(false, SeqCst);
+    HAS_DELIVERED.store(false, SeqCst);
     while take_pending() {}
 }
 

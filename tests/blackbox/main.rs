@@ -32,6 +32,7 @@ mod isolation;
 mod limits;
 mod listen;
 mod listen_unix;
+mod lost;
 mod malformed;
 mod mcp_repl;
 mod merging;

@@ -125,3 +125,17 @@ fn p6_a_failed_cell_leaves_its_error_for_a_look() {
         s.says("print(sys.last_type.__name__)", "SyntaxError\n");
     });
 }
+
+#[test]
+fn p5_errors_behind_an_error_show_the_users_frames_too() {
+    for_each_python(|s, _| {
+        let cell = s.run("import select\ntry:\n    select.select([0], [1.5], [])\nexcept Exception:\n    1 / 0");
+        let cell = cell.failed("ZeroDivisionError");
+        assert!(
+            cell.stderr.contains("line 3, in <module>") && cell.stderr.contains("During handling"),
+            "{}",
+            cell.stderr
+        );
+        assert!(!cell.stderr.contains("<worker"), "{}", cell.stderr);
+    });
+}
