@@ -109,7 +109,8 @@ fn p8_a_second_interrupt_leaves_nothing_in_the_loop() {
         // The first one cancels the task; the second strikes before the loop has taken note of its end.
         let id = s.begin(
             "import asyncio\ndef spin():\n    print('spinning', flush=True)\n    while True: pass\n\
-             print('go', flush=True)\ntry: await asyncio.sleep(600)\nfinally: _ = asyncio.get_running_loop().call_soon(spin)",
+             loop = asyncio.get_running_loop(); _ = loop.call_soon(print, 'go')\n\
+             try: await asyncio.sleep(600)\nfinally: _ = loop.call_soon(spin)",
         );
         s.until_printed(&id, "go\n");
         s.interrupt();
