@@ -19,6 +19,8 @@ pub const MAX_TEXT: usize = 64 << 10;
 pub const MAX_QUEUED_CELLS: usize = 10_000;
 /// The most bytes of cells and standard input that wait in the queue.
 pub const MAX_QUEUED_BYTES: usize = 256 << 20;
+/// So many bytes of an error's name, of its message and of its traceback are told in `ready`; what is printed is whole.
+pub const MAX_ERROR: usize = 16 << 10;
 /// The grace of a shutdown that names none, in milliseconds.
 pub const DEFAULT_GRACE_MS: u64 = 2000;
 /// The requests that the core answers by itself; an engine adds its own.
@@ -307,6 +309,31 @@ pub struct ErrorInfo {
     pub message: String,
     /// The lines that were printed, or R's calls.
     pub traceback: Vec<String>,
+}
+
+impl ErrorInfo {
+    /// Cuts what is longer than [`MAX_ERROR`]: of a name or a message the beginning stays, of a traceback the end, where the
+    /// error is.
+    pub fn shorten(&mut self) {
+        for text in [&mut self.name, &mut self.message] {
+            text.truncate(text.floor_char_boundary(MAX_ERROR));
+        }
+        let mut room = MAX_ERROR;
+        let mut kept = self.traceback.len();
+        while kept > 0 && self.traceback[kept - 1].len() < room {
+            // A line's end counts.
+            room -= self.traceback[kept - 1].len() + 1;
+            kept -= 1;
+        }
+        if kept > 0 {
+            let line = &mut self.traceback[kept - 1];
+            line.drain(..line.ceil_char_boundary(line.len().saturating_sub(room)));
+            if !line.is_empty() {
+                kept -= 1;
+            }
+        }
+        self.traceback.drain(..kept);
+    }
 }
 
 /// The runtime that the session hosts.
