@@ -327,7 +327,7 @@ impl ErrorInfo {
         }
         if kept > 0 {
             let line = &mut self.traceback[kept - 1];
-            line.drain(..line.ceil_char_boundary(line.len().saturating_sub(room)));
+            line.drain(..line.ceil_char_boundary(line.len().saturating_sub(room.saturating_sub(1))));
             if !line.is_empty() {
                 kept -= 1;
             }
@@ -597,4 +597,33 @@ pub type Json = RawValue;
 
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_told_by_the_end_of_its_traceback() {
+        let lines = |traceback: &[String]| {
+            let mut error = ErrorInfo { traceback: traceback.to_vec(), ..ErrorInfo::default() };
+            error.shorten();
+            error.traceback
+        };
+        let short = ["a".to_owned(), String::new(), "b".to_owned()];
+        assert_eq!(lines(&short), short);
+        let half = "é".repeat(MAX_ERROR / 4);
+        let kept = lines(&[half.clone(), "x".into(), half.clone(), "end".into()]);
+        assert_eq!(&kept[1..], ["x", &half, "end"]);
+        assert!(half.ends_with(&kept[0]) && kept.iter().map(|line| line.len() + 1).sum::<usize>() <= MAX_ERROR);
+        assert_eq!(lines(&["y".repeat(MAX_ERROR * 3)]), ["y".repeat(MAX_ERROR - 1)]);
+        assert_eq!(lines(&["first".into(), "y".repeat(MAX_ERROR - 1)]).len(), 1);
+    }
+
+    #[test]
+    fn an_error_is_told_by_the_beginning_of_its_message() {
+        let mut error = ErrorInfo { name: "n".into(), message: "é".repeat(MAX_ERROR), traceback: Vec::new() };
+        error.shorten();
+        assert_eq!((error.name.as_str(), error.message), ("n", "é".repeat(MAX_ERROR / 2)));
+    }
 }
