@@ -53,7 +53,17 @@ fn i1_waits_are_interrupted() {
 #[test]
 fn i4_handlers_see_the_interrupt() {
     let mut s = r();
-    for what in ["repeat {}", "Sys.sleep(600)", "system('sleep 600')"] {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let server = format!("socketConnection(port = {port}, server = TRUE, timeout = 600)");
+    for what in [
+        "repeat {}",
+        "Sys.sleep(600)",
+        "system('sleep 600')",
+        "system('echo early; sleep 600', intern = TRUE)",
+        "system2('sleep', '600', stdout = TRUE)",
+        &server,
+        "down <- function(n) if (n) Recall(n - 1) else repeat {}; down(300)",
+    ] {
         let id = s.begin(&format!(
             "tryCatch({{cat('go\\n'); {what}}}, interrupt = function(e) cat('caught\\n'))\ncat('on\\n')"
         ));
@@ -69,6 +79,45 @@ fn i4_handlers_see_the_interrupt() {
     s.until_printed(&id, "go\n");
     s.interrupt();
     assert_eq!(s.finish(&id).interrupted().stdout, "go\nleft\n");
+    let id = s.begin("f <- function() {on.exit(cat('left\\n')); cat('go\\n'); x <- system('sleep 600', intern = TRUE); cat('never\\n')}; f()");
+    s.until_printed(&id, "go\n");
+    s.interrupt();
+    assert_eq!(s.finish(&id).interrupted().stdout, "go\nleft\n");
+}
+
+#[test]
+fn i4_what_r_does_not_leave_ends_with_its_expression() {
+    let mut s = r();
+    // R reads and closes a pipe to the end before it looks for an interrupt: no handler around it alone is called.
+    for (what, value) in
+        [("readLines(pipe('sleep 600'))", "character(0)\n"), ("{p <- pipe('sleep 600', 'w'); close(p)}", "")]
+    {
+        let id = s.begin(&format!(
+            "tryCatch({{cat('go\\n'); {what}}}, interrupt = function(e) cat('caught\\n'))\ncat('never')"
+        ));
+        s.until_printed(&id, "go\n");
+        s.interrupt();
+        assert_eq!(s.finish(&id).interrupted().stdout, format!("go\n{value}"), "{what}");
+        s.says("1 + 1", "[1] 2\n");
+    }
+}
+
+#[test]
+fn i1_nothing_of_an_interrupted_command_is_left_open() {
+    let mut s = r();
+    let count = |s: &Session| std::fs::read_dir(format!("/proc/{}/fd", s.worker.pid())).unwrap().count();
+    let mut before = None;
+    for _ in 0..10 {
+        for what in ["system('sleep 600', intern = TRUE)", "readLines(pipe('sleep 600'))", "system('sleep 600')"] {
+            let id = s.begin(&format!("cat('go\\n'); {what}"));
+            s.until_printed(&id, "go\n");
+            s.interrupt();
+            s.finish(&id).interrupted();
+        }
+        let now = count(&s);
+        assert_eq!(*before.get_or_insert(now), now);
+    }
+    s.says("system('true')", "");
 }
 
 #[test]
