@@ -106,16 +106,22 @@ fn i4_what_r_does_not_leave_ends_with_its_expression() {
 fn i1_nothing_of_an_interrupted_command_is_left_open() {
     let mut s = r();
     let count = |s: &Session| std::fs::read_dir(format!("/proc/{}/fd", s.worker.pid())).unwrap().count();
-    let mut before = None;
-    for _ in 0..10 {
+    let mut before = usize::MAX;
+    for round in 0..10 {
         for what in ["system('sleep 600', intern = TRUE)", "readLines(pipe('sleep 600'))", "system('sleep 600')"] {
             let id = s.begin(&format!("cat('go\\n'); {what}"));
             s.until_printed(&id, "go\n");
             s.interrupt();
             s.finish(&id).interrupted();
         }
-        let now = count(&s);
-        assert_eq!(*before.get_or_insert(now), now);
+        if round == 0 {
+            before = count(&s);
+        }
+    }
+    // Whoever tells the session's processes of an interrupt looks for them in /proc, and may still be at it.
+    while count(&s) > before {
+        assert!(std::time::Instant::now() < s.deadline, "{} descriptors, at first {before}", count(&s));
+        std::thread::yield_now();
     }
     s.says("system('true')", "");
 }
