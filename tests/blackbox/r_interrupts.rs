@@ -220,20 +220,58 @@ fn storm(s: Session, rounds: u64) {
 
 #[test]
 fn r6_handlers_run_while_idle() {
-    use std::io::{Read, Write};
     let mut s = r();
     let cell = s.run("port <- suppressMessages(tools::startDynamicHelp()); cat(port)").ok();
-    let fetch = |port: &str| {
-        let mut to = std::net::TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
-        to.write_all(b"GET /library/base/html/mean.html HTTP/1.0\r\n\r\n").unwrap();
-        let mut page = String::new();
-        to.read_to_string(&mut page).unwrap();
-        page
-    };
+    let fetch = |port: &str| fetch(port, "/library/base/html/mean.html");
     assert!(fetch(&cell.stdout).contains("Arithmetic Mean"));
     let id = s.begin("readline('p ')");
     let wait = s.wait_for("p ");
     assert!(fetch(&cell.stdout).contains("Arithmetic Mean"));
     s.answer(&wait, "x");
     s.finish(&id).ok();
+}
+
+/// What R's help server gives.
+fn fetch(port: &str, path: &str) -> String {
+    use std::io::Read;
+    let mut page = String::new();
+    ask_for(port, path).read_to_string(&mut page).unwrap();
+    page
+}
+
+/// Asks R's help server for a page.
+fn ask_for(port: &str, path: &str) -> std::net::TcpStream {
+    use std::io::Write;
+    let mut to = std::net::TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+    to.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
+    to
+}
+
+#[test]
+fn i3_an_interrupt_while_idle_stops_a_handler() {
+    let mut s = r();
+    let slow = "assign('slow', function(...) {cat('go\\n'); Sys.sleep(600)}, envir = tools:::.httpd.handlers.env)";
+    let cell = s.run(&format!("{slow}\nport <- suppressMessages(tools::startDynamicHelp()); cat(port)")).ok();
+    for is_queued in [false, true, false] {
+        // R leaves the connection open, and the client without an answer.
+        let _client = ask_for(&cell.stdout, "/custom/slow");
+        s.between_cells("go\n");
+        let queued = is_queued.then(|| s.begin("cat('never')"));
+        s.interrupt();
+        if let Some(id) = queued {
+            s.discarded(&id);
+        }
+        s.bare_ready();
+        // What R says of the handler's end comes between the cells, or not at all.
+        s.says("1 + 1", "[1] 2\n");
+        s.take(None);
+    }
+    // The handler may also be one that runs while a cell waits.
+    let id = s.begin("readline('p ')");
+    s.wait_for("p ");
+    let _client = ask_for(&cell.stdout, "/custom/slow");
+    s.until_printed(&id, "go\n");
+    s.interrupt();
+    s.finish(&id).interrupted();
+    s.says("1 + 1", "[1] 2\n");
 }
