@@ -216,6 +216,16 @@ impl Engine {
         }
     }
 
+    /// Runs `body` between cells: it serves something of the runtime's own, such as an event handler, and an interrupt is to stop
+    /// it. It leaves SIGINT blocked. Afterwards no such interrupt is left, but for what the runtime has noted itself.
+    pub fn serve<T>(&self, body: impl FnOnce() -> T) -> T {
+        self.0.state.lock().is_serving = true;
+        let result = body();
+        self.0.state.lock().is_serving = false;
+        self.0.process.drop_strike();
+        result
+    }
+
     fn take_turn(&self, state: &mut State) -> Option<Turn> {
         if self.0.emitter.has_lost_channel() {
             state.supervisor_gone(Instant::now());

@@ -24,6 +24,8 @@ pub const MAX_TEXT: usize = 64 << 10;
 pub const MAX_QUEUED_CELLS: usize = 10_000;
 /// The most bytes of cells and standard input that wait in the queue.
 pub const MAX_QUEUED_BYTES: usize = 256 << 20;
+/// So many bytes of an error's name, of its message and of its traceback are told in `ready`; what is printed is whole.
+pub const MAX_ERROR: usize = 16 << 10;
 /// The grace of a shutdown that names none, in milliseconds.
 pub const DEFAULT_GRACE_MS: u64 = 2000;
 /// The requests that the core answers by itself; an engine adds its own.
@@ -90,6 +92,31 @@ pub struct ErrorInfo {
     pub traceback: Vec<String>,
 }
 
+impl ErrorInfo {
+    /// Cuts what is longer than [`MAX_ERROR`]: of a name or a message the beginning stays, of a traceback the end, where the
+    /// error is.
+    pub fn shorten(&mut self) {
+        for text in [&mut self.name, &mut self.message] {
+            text.truncate(text.floor_char_boundary(MAX_ERROR));
+        }
+        let mut room = MAX_ERROR;
+        let mut kept = self.traceback.len();
+        while kept > 0 && self.traceback[kept - 1].len() < room {
+            // A line's end counts.
+            room -= self.traceback[kept - 1].len() + 1;
+            kept -= 1;
+        }
+        if kept > 0 {
+            let line = &mut self.traceback[kept - 1];
+            line.drain(..line.ceil_char_boundary(line.len().saturating_sub(room.saturating_sub(1))));
+            if !line.is_empty() {
+                kept -= 1;
+            }
+        }
+        self.traceback.drain(..kept);
+    }
+}
+
 /// The runtime that the session hosts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuntimeInfo {
@@ -120,3 +147,32 @@ pub fn line(message: &impl Serialize) -> Vec<u8> {
 
 /// A JSON text that is passed on as it is.
 pub type Json = RawValue;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_told_by_the_end_of_its_traceback() {
+        let lines = |traceback: &[String]| {
+            let mut error = ErrorInfo { traceback: traceback.to_vec(), ..ErrorInfo::default() };
+            error.shorten();
+            error.traceback
+        };
+        let short = ["a".to_owned(), String::new(), "b".to_owned()];
+        assert_eq!(lines(&short), short);
+        let half = "é".repeat(MAX_ERROR / 4);
+        let kept = lines(&[half.clone(), "x".into(), half.clone(), "end".into()]);
+        assert_eq!(&kept[1..], ["x", &half, "end"]);
+        assert!(half.ends_with(&kept[0]) && kept.iter().map(|line| line.len() + 1).sum::<usize>() <= MAX_ERROR);
+        assert_eq!(lines(&["y".repeat(MAX_ERROR * 3)]), ["y".repeat(MAX_ERROR - 1)]);
+        assert_eq!(lines(&["first".into(), "y".repeat(MAX_ERROR - 1)]).len(), 1);
+    }
+
+    #[test]
+    fn an_error_is_told_by_the_beginning_of_its_message() {
+        let mut error = ErrorInfo { name: "n".into(), message: "é".repeat(MAX_ERROR), traceback: Vec::new() };
+        error.shorten();
+        assert_eq!((error.name.as_str(), error.message), ("n", "é".repeat(MAX_ERROR / 2)));
+    }
+}

@@ -133,6 +133,8 @@ pub(crate) struct State {
     pub requests: VecDeque<Request>,
     /// The main thread works on a request.
     pub is_answering: bool,
+    /// The main thread, idle, serves something of the runtime's own.
+    pub is_serving: bool,
     /// An interrupt came while it did.
     pub answer_is_cancelled: bool,
     pub ending: Option<Ending>,
@@ -201,6 +203,7 @@ impl State {
             waits: Vec::new(),
             requests: VecDeque::new(),
             is_answering: false,
+            is_serving: false,
             answer_is_cancelled: false,
             ending: None,
             exit: None,
@@ -257,6 +260,7 @@ impl State {
             self.answer_is_cancelled = true;
             todo.strike = true;
         }
+        todo.strike |= self.is_serving;
         todo.delivered = todo.strike || !todo.cancelled.is_empty() || !queued.is_empty();
         match &mut self.phase {
             Phase::Starting { discarded } => {

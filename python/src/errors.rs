@@ -11,9 +11,6 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use worker::protocol::{EndReason, ErrorInfo, Role, SessionEnd, Stream};
 
-/// More of a message or a traceback than this is left out of `ready.error`; what is printed is whole.
-const MOST: usize = 16 << 10;
-
 /// Errors that are printed along with one, as its causes say: in more than this our frames are left.
 const MOST_RELATED: usize = 1000;
 
@@ -102,7 +99,9 @@ pub(crate) fn print(py: Python<'_>, error: PyErr) -> Result<ErrorInfo, SessionEn
     // Values that cannot be set leave a post-mortem without its subject, no more.
     let _ = remember(py, &error, traceback.as_ref());
     let (lines, message) = text_of(py, &error, traceback.as_ref());
-    let info = ErrorInfo { name: name_of(py, &error), message, traceback: shortened(&lines) };
+    let mut info =
+        ErrorInfo { name: name_of(py, &error), message, traceback: lines.lines().map(str::to_owned).collect() };
+    info.shorten();
     let _role = InRole::enter(Role::Traceback);
     let hook = sys(py).and_then(|sys| sys.getattr("excepthook"));
     let is_own = match (&hook, EXCEPTHOOK.get(py)) {
@@ -223,12 +222,10 @@ fn text_of(py: Python<'_>, error: &PyErr, traceback: Option<&Bound<'_, PyTraceba
         Ok((text, message))
     };
     // An error that cannot be formatted (the stack is used up, the module is broken) is at least named.
-    let (text, message) = format().unwrap_or_else(|_| {
+    format().unwrap_or_else(|_| {
         let message = message_of(py, error);
         (format!("{}: {message}\n", name_of(py, error)), message)
-    });
-    let most = message.floor_char_boundary(MOST);
-    (text, message[..most].to_owned())
+    })
 }
 
 /// The class's own name; where it was defined is in the traceback.
@@ -241,10 +238,4 @@ fn message_of(py: Python<'_>, error: &PyErr) -> String {
         Ok(text) => text.to_string_lossy().into_owned(),
         Err(_) => "<exception str() failed>".to_owned(),
     }
-}
-
-/// The printed lines for `ready.error`; of a long traceback, its end, where the error is.
-fn shortened(text: &str) -> Vec<String> {
-    let start = text.ceil_char_boundary(text.len().saturating_sub(MOST));
-    text[start..].lines().map(str::to_owned).collect()
 }

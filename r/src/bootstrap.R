@@ -8,15 +8,20 @@ function(record, adopt, next_file, hide, plot) {
 
     # The class, the message and the calls of the error that `condition` holds, outermost call first.
     describe <- function() {
-        message <- tryCatch(paste(conditionMessage(condition), collapse = "\n"), error = function(e) "")
+        # From the user's environment, where methods of the user's are found.
+        message <- tryCatch(paste(eval(as.call(list(conditionMessage, call("quote", condition))), globalenv()), collapse = "\n"),
+                            error = function(e) "")
         list(class(condition)[[1L]], message, calls())
     }
 
-    # At most 100 of them: the outer and the inner half of a runaway recursion.
+    # At most 100 of them: the outer and the inner half of a runaway recursion. A call may hold any amount of data.
     calls <- function() {
         found <- rev(as.list(get0(".Traceback", baseenv(), inherits = FALSE)))
-        text <- function(call)
-            paste(if (is.character(call)) call else deparse(call, nlines = 4L), collapse = "\n")
+        text <- function(call) {
+            text <- paste(if (is.character(call)) call else deparse(call, nlines = 4L), collapse = "\n")
+            if (nchar(text, "bytes") <= 1000L) text
+            else paste0(tryCatch(substr(text, 1L, 1000L), error = function(e) ""), "...")
+        }
         if (length(found) <= 100L) return(vapply(found, text, ""))
         c(vapply(utils::head(found, 50L), text, ""), sprintf("... %d calls ...", length(found) - 100L),
           vapply(utils::tail(found, 50L), text, ""))

@@ -4,7 +4,7 @@
 
 use crate::console_ffi as ffi;
 use crate::main_cell::MainCell;
-use crate::{device, failure, plots, rapi, reads};
+use crate::{device, failure, output, plots, rapi, reads};
 use libR_sys::SEXP;
 use std::ffi::CStr;
 use std::ptr::null_mut;
@@ -120,13 +120,20 @@ pub(crate) fn keep_condition(condition: SEXP) {
     unsafe { libR_sys::Rf_defineVar(rapi::symbol(c"condition"), condition, own()) };
 }
 
-/// The kept error in words, and forgets it. User code may run (methods of `conditionMessage`).
+/// The kept error in words, and forgets it. User code may run (methods of `conditionMessage`), once more than at R's prompt:
+/// what it prints is dropped.
 pub(crate) fn describe_condition() -> Option<ErrorInfo> {
-    let described = call(c"describe")?;
-    // SAFETY: `described` is a list of three as `bootstrap.R` makes it; nothing allocates in R while it is read.
+    output::mute(true);
+    let described = call(c"describe");
+    output::mute(false);
+    let described = described?;
+    // SAFETY: `described` is a list of three as `bootstrap.R` makes it, protected while it is read.
     let info = unsafe {
+        libR_sys::Rf_protect(described);
         let part = |index| rapi::strings(libR_sys::VECTOR_ELT(described, index));
-        ErrorInfo { name: part(0).concat(), message: part(1).concat(), traceback: part(2) }
+        let info = ErrorInfo { name: part(0).concat(), message: part(1).concat(), traceback: part(2) };
+        libR_sys::Rf_unprotect(1);
+        info
     };
     keep_condition(rapi::nil());
     Some(info)

@@ -273,7 +273,7 @@ fn next_turn() -> Step {
             }
             Turn::Signal => forget_interrupt(),
             Turn::Poll => {
-                events::serve();
+                engine.serve(events::serve);
                 forget_interrupt();
                 plots::show_changes();
             }

@@ -107,11 +107,12 @@ pub(crate) fn verdict() -> (Outcome, Option<ErrorInfo>) {
         return (Outcome::Interrupted, None);
     }
     let known = if condition { bootstrap::describe_condition() } else { None };
-    let error = known.unwrap_or_else(|| ErrorInfo {
+    let mut error = known.unwrap_or_else(|| ErrorInfo {
         name: "simpleError".to_owned(),
         message: message_of(&text.unwrap_or_default()),
         traceback: if bootstrap::noted_calls() == CALLS_BEFORE.get() { Vec::new() } else { bootstrap::calls() },
     });
+    error.shorten();
     (Outcome::Error, Some(error))
 }
 

@@ -1,9 +1,11 @@
-//! Two functions of C's library as libR is to see them: `signal` and `system`.
+//! A few functions of C's library as libR is to see them: `signal`, and what starts commands and reads their output.
 //!
 //! Around each wait of its own R installs a handler by `signal()`, which jumps out of the wait. It would see every copy of an
 //! interrupt, and put ours back without what it was installed with. So libR's `signal` is led here: R's handler is noted, and
-//! called by ours for the interrupts that count. And after `system()` R does not look whether an interrupt has come before
-//! much else has happened. Where libR cannot be led here its own way remains.
+//! called by ours for the interrupts that count. And after `system()`, also with `intern = TRUE`, R does not look whether an
+//! interrupt has come before much else has happened: a handler of the user's around the call alone would not see it. What was
+//! drawn before a command or another child begins is shown before what that prints. Where libR cannot be led here its own way
+//! remains.
 
 #![expect(unsafe_code, reason = "changes an entry of libR's table of imported functions")]
 
@@ -53,17 +55,88 @@ unsafe extern "C-unwind" fn signal(number: c_int, handler: sighandler_t) -> sigh
 
 /// `system`, as libR calls it: an interrupt that came meanwhile acts at once.
 unsafe extern "C-unwind" fn system(command: *const c_char) -> c_int {
-    // SAFETY: what libR asked for. Nothing here has a destructor when R jumps; SIGPROF is what R may have blocked around this.
+    crate::plots::show_new_pages();
+    // SAFETY: what libR asked for. Nothing here has a destructor when R jumps.
     unsafe {
         let status = libc::system(command);
-        if crate::console::interrupt_is_pending() {
-            let mut set: libc::sigset_t = std::mem::zeroed();
-            libc::sigemptyset(&mut set);
-            libc::sigaddset(&mut set, libc::SIGPROF);
-            let mut before: libc::sigset_t = std::mem::zeroed();
-            libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, &mut before);
-            crate::console_ffi::R_CheckUserInterrupt();
-            libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+        act_on_interrupt();
+        status
+    }
+}
+
+/// Raises the interrupt that R has noted, if it has and may. SIGPROF is what R may have blocked around the caller.
+unsafe fn act_on_interrupt() {
+    if !crate::console::interrupt_is_pending() {
+        return;
+    }
+    // SAFETY: plain calls on a set that is filled before; nothing here has a destructor when R jumps.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, libc::SIGPROF);
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, &mut before);
+        crate::console_ffi::R_CheckUserInterrupt();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+    }
+}
+
+/// `popen`, as libR calls it.
+unsafe extern "C-unwind" fn popen(command: *const c_char, mode: *const c_char) -> *mut libc::FILE {
+    crate::plots::show_new_pages();
+    // SAFETY: what libR asked for.
+    unsafe { libc::popen(command, mode) }
+}
+
+/// A fork, by whomever: `parallel` and R's own commands with a time limit. Any thread.
+unsafe extern "C" fn before_fork() {
+    if interrupt::is_main_thread() {
+        crate::plots::show_new_pages();
+    }
+}
+
+/// The stream that was last read by lines to its end. `system(intern = TRUE)` reads so, pipe connections do not.
+static READ_TO_END: AtomicUsize = AtomicUsize::new(0);
+
+unsafe extern "C" {
+    /// C's own, which the crate `libc` leaves out.
+    #[link_name = "getdelim"]
+    fn c_getdelim(buffer: *mut *mut c_char, size: *mut usize, end: c_int, stream: *mut libc::FILE) -> libc::ssize_t;
+}
+
+/// `getdelim`, as libR calls it.
+unsafe extern "C-unwind" fn getdelim(
+    buffer: *mut *mut c_char,
+    size: *mut usize,
+    end: c_int,
+    stream: *mut libc::FILE,
+) -> libc::ssize_t {
+    // SAFETY: what libR asked for.
+    let length = unsafe { c_getdelim(buffer, size, end, stream) };
+    if length < 0 {
+        READ_TO_END.store(stream as usize, SeqCst);
+    }
+    length
+}
+
+/// `getline`, as libR calls it.
+unsafe extern "C-unwind" fn getline(
+    buffer: *mut *mut c_char,
+    size: *mut usize,
+    stream: *mut libc::FILE,
+) -> libc::ssize_t {
+    // SAFETY: what libR asked for.
+    unsafe { getdelim(buffer, size, c_int::from(b'\n'), stream) }
+}
+
+/// `pclose`, as libR calls it: an interrupt that came in `system(intern = TRUE)` acts at once. A pipe connection is not to be
+/// left half closed.
+unsafe extern "C-unwind" fn pclose(stream: *mut libc::FILE) -> c_int {
+    // SAFETY: what libR asked for. Nothing here has a destructor when R jumps.
+    unsafe {
+        let status = libc::pclose(stream);
+        if READ_TO_END.swap(0, SeqCst) == stream as usize {
+            act_on_interrupt();
         }
         status
     }
@@ -71,8 +144,9 @@ unsafe extern "C-unwind" fn system(command: *const c_char) -> c_int {
 
 /// Leads libR's calls of these functions here.
 pub(crate) fn install() {
-    // SAFETY: the table is libR's, which stays loaded; nothing of R runs yet.
+    // SAFETY: the table is libR's, which stays loaded, as this library does; nothing of R runs yet.
     unsafe {
+        libc::pthread_atfork(Some(before_fork), None, None);
         let mut info: libc::Dl_info = std::mem::zeroed();
         if libc::dladdr(crate::console_ffi::setup_Rmainloop as *const c_void, &mut info) == 0 {
             return;
@@ -148,6 +222,11 @@ unsafe fn redirect(base: usize, mut dynamic: *const [u64; 2]) {
             let ours = match name.to_bytes() {
                 b"signal" => signal as *const (),
                 b"system" => system as *const (),
+                b"popen" => popen as *const (),
+                b"getline" => getline as *const (),
+                // What C's header makes of `getline`.
+                b"getdelim" | b"__getdelim" => getdelim as *const (),
+                b"pclose" => pclose as *const (),
                 _ => continue,
             };
             if KINDS.contains(&(info & 0xffff_ffff)) {

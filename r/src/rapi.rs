@@ -70,18 +70,26 @@ pub(crate) fn string(text: &str) -> SEXP {
 
 /// The strings of a character vector, as UTF-8; empty for anything else.
 pub(crate) fn strings(value: SEXP) -> Vec<String> {
-    // SAFETY: the type is checked before the elements are read; CHAR gives a C string that lives as long as `value`.
+    // SAFETY: the type is checked before the elements are read, and what is translated may allocate, so `value` is protected.
+    // Each is a C string that lives as long as `value`, or as R's own call of us. R refuses to translate bytes, by a jump.
     unsafe {
         if libR_sys::Rf_isString(value) != Rboolean::TRUE {
             return Vec::new();
         }
+        libR_sys::Rf_protect(value);
         let length = libR_sys::Rf_xlength(value);
-        (0..length)
+        let strings = (0..length)
             .map(|index| {
-                let text = libR_sys::Rf_translateCharUTF8(libR_sys::STRING_ELT(value, index));
+                let chars = libR_sys::STRING_ELT(value, index);
+                let text = match libR_sys::Rf_getCharCE(chars) {
+                    cetype_t::CE_BYTES => libR_sys::R_CHAR(chars),
+                    _ => libR_sys::Rf_translateCharUTF8(chars),
+                };
                 CStr::from_ptr(text).to_string_lossy().into_owned()
             })
-            .collect()
+            .collect();
+        libR_sys::Rf_unprotect(1);
+        strings
     }
 }
 

@@ -158,6 +158,8 @@ fn call(function: &CStr, text: Option<&str>, is_debugging: Option<bool>) -> Resu
         let arguments = libR_sys::Rf_protect(libR_sys::Rf_cons(rapi::symbol(function), arguments));
         let call = libR_sys::Rf_protect(libR_sys::Rf_lcons(rapi::symbol(c"run"), arguments));
         let result = ffi::Rf_eval(call, TOOLS.get());
+        // Kept there while it is read.
+        libR_sys::Rf_defineVar(rapi::symbol(c"result"), result, TOOLS.get());
         libR_sys::Rf_unprotect(4);
         result
     });

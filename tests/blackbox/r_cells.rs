@@ -198,3 +198,64 @@ fn r_requests_are_answered() {
     s.interrupt();
     s.finish(&id).interrupted();
 }
+
+/// Whatever an error holds, little of it is told, and the session goes on.
+#[track_caller]
+fn little_is_told(s: &mut crate::harness::Session, code: &str, name: &str) -> crate::said::Cell {
+    let cell = s.run(code).failed(name);
+    let error = cell.ready.error.as_ref().unwrap();
+    assert!(error.message.len() <= 16 << 10, "{code}: {}", error.message.len());
+    assert!(error.traceback.iter().map(|line| line.len() + 1).sum::<usize>() <= 16 << 10, "{code}");
+    s.says("1", "[1] 1\n");
+    cell
+}
+
+#[test]
+fn r4_little_is_told_of_a_huge_error() {
+    let mut s = r();
+    let cell = little_is_told(&mut s, "stop(strrep('x', 1e7))", "simpleError");
+    // R prints so much of it.
+    assert!(cell.traceback.starts_with("Error: xxx") && cell.traceback.len() > 1000, "{}", cell.traceback.len());
+    assert!(cell.ready.error.unwrap().message.len() > 8000);
+    let cell = little_is_told(&mut s, "stop(simpleError(strrep('x', 1e7)))", "simpleError");
+    assert_eq!(cell.ready.error.unwrap().message.len(), 16 << 10);
+    let cell = little_is_told(&mut s, "f <- function(...) stop('e'); do.call(f, as.list(1:1e5))", "simpleError");
+    assert!(cell.ready.error.unwrap().traceback.len() == 3);
+    let cell = little_is_told(&mut s, "do.call(f, list(strrep('y', 1e6)))", "simpleError");
+    let error = cell.ready.error.unwrap();
+    assert_eq!(error.message, "e");
+    assert!(error.traceback[1].starts_with("(function (...)") && error.traceback[1].ends_with("yyy..."), "{error:?}");
+    let nested = "g <- function(n, s) if (n) do.call(g, list(n - 1, strrep('z', 1e4))) else stop('deep'); g(150)";
+    let cell = little_is_told(&mut s, nested, "simpleError");
+    assert_eq!(cell.ready.error.unwrap().traceback.last().unwrap(), "stop(\"deep\")");
+    let class =
+        "stop(structure(class = c('first', sprintf('k%d', 1:5000), 'error', 'condition'), list(message = 'm')))";
+    little_is_told(&mut s, class, "first");
+    let name = "stop(structure(class = c(strrep('k', 1e6), 'error', 'condition'), list(message = 'm')))";
+    little_is_told(&mut s, name, "simpleError");
+}
+
+#[test]
+fn r4_conditions_that_cannot_tell_are_errors_too() {
+    let mut s = r();
+    let condition = |class: &str, rest: &str| {
+        format!("structure(class = c('{class}', 'error', 'condition'), list(message = 'm', call = NULL{rest}))")
+    };
+    s.says("conditionMessage.mute <- function(c) stop('no message')", "");
+    let cell = little_is_told(&mut s, &format!("stop({})", condition("mute", "")), "simpleError");
+    assert_eq!(cell.ready.error.unwrap().message, "no message");
+    s.says("conditionMessage.loud <- function(c) {cat('asked\\n'); 'made'}", "");
+    let cell = little_is_told(&mut s, &format!("stop({})", condition("loud", "")), "loud");
+    assert_eq!((&*cell.stdout, cell.ready.error.unwrap().message.as_str()), ("asked\n", "made"));
+    s.says("conditionMessage.strange <- function(c) quote(x)", "");
+    little_is_told(&mut s, &format!("stop({})", condition("strange", "")), "simpleError");
+    s.says("conditionCall.lost <- function(c) stop('no call')", "");
+    little_is_told(&mut s, &format!("stop({})", condition("lost", "")), "simpleError");
+    little_is_told(&mut s, "stop(structure(class = c('error', 'condition'), list()))", "simpleError");
+    let cell =
+        little_is_told(&mut s, "x <- 'caf\\xe9'; Encoding(x) <- 'latin1'; gctorture(TRUE); stop(x)", "simpleError");
+    assert_eq!(cell.ready.error.unwrap().message, "café");
+    s.says("gctorture(FALSE)", "");
+    let class = "k <- 'k\\xff'; Encoding(k) <- 'bytes'; stop(structure(class = c(k, 'error', 'condition'), list(message = 'm')))";
+    little_is_told(&mut s, class, "simpleError");
+}

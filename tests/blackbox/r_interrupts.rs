@@ -53,7 +53,17 @@ fn i1_waits_are_interrupted() {
 #[test]
 fn i4_handlers_see_the_interrupt() {
     let mut s = r();
-    for what in ["repeat {}", "Sys.sleep(600)", "system('sleep 600')"] {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let server = format!("socketConnection(port = {port}, server = TRUE, timeout = 600)");
+    for what in [
+        "repeat {}",
+        "Sys.sleep(600)",
+        "system('sleep 600')",
+        "system('echo early; sleep 600', intern = TRUE)",
+        "system2('sleep', '600', stdout = TRUE)",
+        &server,
+        "down <- function(n) if (n) Recall(n - 1) else repeat {}; down(300)",
+    ] {
         let id = s.begin(&format!(
             "tryCatch({{cat('go\\n'); {what}}}, interrupt = function(e) cat('caught\\n'))\ncat('on\\n')"
         ));
@@ -69,6 +79,51 @@ fn i4_handlers_see_the_interrupt() {
     s.until_printed(&id, "go\n");
     s.interrupt();
     assert_eq!(s.finish(&id).interrupted().stdout, "go\nleft\n");
+    let id = s.begin("f <- function() {on.exit(cat('left\\n')); cat('go\\n'); x <- system('sleep 600', intern = TRUE); cat('never\\n')}; f()");
+    s.until_printed(&id, "go\n");
+    s.interrupt();
+    assert_eq!(s.finish(&id).interrupted().stdout, "go\nleft\n");
+}
+
+#[test]
+fn i4_what_r_does_not_leave_ends_with_its_expression() {
+    let mut s = r();
+    // R reads and closes a pipe to the end before it looks for an interrupt: no handler around it alone is called.
+    for (what, value) in
+        [("readLines(pipe('sleep 600'))", "character(0)\n"), ("{p <- pipe('sleep 600', 'w'); close(p)}", "")]
+    {
+        let id = s.begin(&format!(
+            "tryCatch({{cat('go\\n'); {what}}}, interrupt = function(e) cat('caught\\n'))\ncat('never')"
+        ));
+        s.until_printed(&id, "go\n");
+        s.interrupt();
+        assert_eq!(s.finish(&id).interrupted().stdout, format!("go\n{value}"), "{what}");
+        s.says("1 + 1", "[1] 2\n");
+    }
+}
+
+#[test]
+fn i1_nothing_of_an_interrupted_command_is_left_open() {
+    let mut s = r();
+    let count = |s: &Session| std::fs::read_dir(format!("/proc/{}/fd", s.worker.pid())).unwrap().count();
+    let mut before = usize::MAX;
+    for round in 0..10 {
+        for what in ["system('sleep 600', intern = TRUE)", "readLines(pipe('sleep 600'))", "system('sleep 600')"] {
+            let id = s.begin(&format!("cat('go\\n'); {what}"));
+            s.until_printed(&id, "go\n");
+            s.interrupt();
+            s.finish(&id).interrupted();
+        }
+        if round == 0 {
+            before = count(&s);
+        }
+    }
+    // Whoever tells the session's processes of an interrupt looks for them in /proc, and may still be at it.
+    while count(&s) > before {
+        assert!(std::time::Instant::now() < s.deadline, "{} descriptors, at first {before}", count(&s));
+        std::thread::yield_now();
+    }
+    s.says("system('true')", "");
 }
 
 #[test]
@@ -165,20 +220,58 @@ fn storm(s: Session, rounds: u64) {
 
 #[test]
 fn r6_handlers_run_while_idle() {
-    use std::io::{Read, Write};
     let mut s = r();
     let cell = s.run("port <- suppressMessages(tools::startDynamicHelp()); cat(port)").ok();
-    let fetch = |port: &str| {
-        let mut to = std::net::TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
-        to.write_all(b"GET /library/base/html/mean.html HTTP/1.0\r\n\r\n").unwrap();
-        let mut page = String::new();
-        to.read_to_string(&mut page).unwrap();
-        page
-    };
+    let fetch = |port: &str| fetch(port, "/library/base/html/mean.html");
     assert!(fetch(&cell.stdout).contains("Arithmetic Mean"));
     let id = s.begin("readline('p ')");
     let wait = s.wait_for("p ");
     assert!(fetch(&cell.stdout).contains("Arithmetic Mean"));
     s.answer(&wait, "x");
     s.finish(&id).ok();
+}
+
+/// What R's help server gives.
+fn fetch(port: &str, path: &str) -> String {
+    use std::io::Read;
+    let mut page = String::new();
+    ask_for(port, path).read_to_string(&mut page).unwrap();
+    page
+}
+
+/// Asks R's help server for a page.
+fn ask_for(port: &str, path: &str) -> std::net::TcpStream {
+    use std::io::Write;
+    let mut to = std::net::TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+    to.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
+    to
+}
+
+#[test]
+fn i3_an_interrupt_while_idle_stops_a_handler() {
+    let mut s = r();
+    let slow = "assign('slow', function(...) {cat('go\\n'); Sys.sleep(600)}, envir = tools:::.httpd.handlers.env)";
+    let cell = s.run(&format!("{slow}\nport <- suppressMessages(tools::startDynamicHelp()); cat(port)")).ok();
+    for is_queued in [false, true, false] {
+        // R leaves the connection open, and the client without an answer.
+        let _client = ask_for(&cell.stdout, "/custom/slow");
+        s.between_cells("go\n");
+        let queued = is_queued.then(|| s.begin("cat('never')"));
+        s.interrupt();
+        if let Some(id) = queued {
+            s.discarded(&id);
+        }
+        s.bare_ready();
+        // What R says of the handler's end comes between the cells, or not at all.
+        s.says("1 + 1", "[1] 2\n");
+        s.take(None);
+    }
+    // The handler may also be one that runs while a cell waits.
+    let id = s.begin("readline('p ')");
+    s.wait_for("p ");
+    let _client = ask_for(&cell.stdout, "/custom/slow");
+    s.until_printed(&id, "go\n");
+    s.interrupt();
+    s.finish(&id).interrupted();
+    s.says("1 + 1", "[1] 2\n");
 }

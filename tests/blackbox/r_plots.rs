@@ -20,6 +20,36 @@ fn g2_pages_come_in_order_with_the_text() {
 }
 
 #[test]
+fn g2_pages_come_before_what_a_later_child_prints() {
+    let mut s = r();
+    assert_eq!(story(&mut s, "plot(1); system('echo x'); cat('y\\n')"), ["<plot-1>", "x\ny\n", "Ok"]);
+    assert_eq!(
+        story(&mut s, "{plot(1); system('echo x'); lines(1:2); system2('echo', 'z'); cat('y\\n')}"),
+        ["<plot-2>", "x\nz\ny\n", "<plot-2 again>", "Ok"]
+    );
+    assert_eq!(
+        story(&mut s, "{plot(1); x <- system('echo x; echo e >&2', intern = TRUE); cat(x, '\\n')}"),
+        ["<plot-3>", "! e\n", "x \n", "Ok"]
+    );
+    assert_eq!(
+        story(&mut s, "{plot(1); p <- pipe('cat', 'w'); writeLines('x', p); close(p); cat('y\\n')}"),
+        ["<plot-4>", "x\ny\n", "Ok"]
+    );
+    assert_eq!(
+        story(
+            &mut s,
+            "{plot(1); x <- parallel::mclapply(1, function(i) cat('child\\n')); system('echo x', timeout = 60)}"
+        ),
+        ["<plot-5>", "child\nx\n", "Ok"]
+    );
+    assert_eq!(
+        story(&mut s, "{plot(1); x <- parallel::mccollect(parallel::mcparallel(cat('child\\n'))); cat('y\\n')}"),
+        ["<plot-6>", "child\ny\n", "Ok"]
+    );
+    assert_eq!(story(&mut s, "system('true')"), ["Ok"]);
+}
+
+#[test]
 fn g2_several_figures_share_a_page() {
     let mut s = r();
     assert_eq!(story(&mut s, "par(mfrow = c(1, 2)); plot(1); plot(2)"), ["<plot-1>", "Ok"]);

@@ -1,9 +1,11 @@
 //! The soak: a session lives through thousands of random cells, and every byte of them is checked.
 //!
 //! `WORKER_SOAK_SECONDS` says for how long (default 30), `WORKER_SOAK_SEED` repeats a run, `WORKER_SOAK_PYTHON` names the
-//! interpreter and `WORKER_SOAK_ONLY` one kind of cell. A failure shows the seed and the last cells.
+//! interpreter and `WORKER_SOAK_ONLY` one kind of cell. A failure shows the seed and the last cells. The soak of R takes half
+//! as long.
 
 mod python;
+mod r;
 mod random;
 mod session;
 
@@ -71,23 +73,32 @@ fn one(session: &mut Session, random: &mut Random, name: &str, kind: Kind, seed:
 
 #[test]
 fn soak_python() {
-    let seed = seed();
-    let seconds = number("WORKER_SOAK_SECONDS").unwrap_or(30);
-    eprintln!("WORKER_SOAK_SEED={seed} WORKER_SOAK_SECONDS={seconds}");
-    let mut launch = Launch::python().program(env!("CARGO_BIN_EXE_worker")).backlog(BACKLOG);
+    let mut launch = Launch::python();
     if let Some(python) = std::env::var_os("WORKER_SOAK_PYTHON") {
         launch = launch.arg("--python").arg(python);
     }
-    let only = std::env::var("WORKER_SOAK_ONLY").ok();
-    let mut kinds = python::KINDS.to_vec();
-    kinds.retain(|(name, _)| only.as_deref().is_none_or(|only| only == *name));
-    assert!(!kinds.is_empty(), "WORKER_SOAK_ONLY={only:?} is no kind of cell");
-    let mut session = Session::start(launch);
-    let mut random = Random::new(seed);
-    let begun = Instant::now();
     // Memory that C keeps for later is no leak: it is given back before the count.
     let collect = "_ = gc.collect(), ctypes.CDLL(None).malloc_trim(0)";
-    session.run(python::PREPARE).is(b"");
+    soak_one(launch, &python::KINDS, python::PREPARE, collect, number("WORKER_SOAK_SECONDS").unwrap_or(30));
+}
+
+#[test]
+fn soak_r() {
+    let seconds = number("WORKER_SOAK_SECONDS").unwrap_or(30) / 2;
+    soak_one(Launch::r(), &r::KINDS, r::PREPARE, r::COLLECT, seconds);
+}
+
+fn soak_one(launch: Launch, kinds: &[(&str, Kind)], prepare: &str, collect: &str, seconds: u64) {
+    let seed = seed();
+    eprintln!("WORKER_SOAK_SEED={seed} WORKER_SOAK_SECONDS={seconds}");
+    let only = std::env::var("WORKER_SOAK_ONLY").ok();
+    let mut kinds = kinds.to_vec();
+    kinds.retain(|(name, _)| only.as_deref().is_none_or(|only| only == *name));
+    assert!(!kinds.is_empty(), "WORKER_SOAK_ONLY={only:?} is no kind of cell");
+    let mut session = Session::start(launch.program(env!("CARGO_BIN_EXE_worker")).backlog(BACKLOG));
+    let mut random = Random::new(seed);
+    let begun = Instant::now();
+    session.run(prepare).is(b"");
     // Each kind at least once, so that what is loaded and grown once is before the first measurement.
     for (name, kind) in &kinds {
         one(&mut session, &mut random, name, *kind, seed);

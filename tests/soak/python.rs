@@ -35,11 +35,11 @@ pub const KINDS: [(&str, Kind); 18] = [
 pub const PREPARE: &str = "import _thread, asyncio, ctypes, gc, os, queue, subprocess, sys, threading, time, warnings";
 
 /// A string as Python reads it. JSON's escapes are Python's too.
-fn literal(text: &str) -> String {
+pub fn literal(text: &str) -> String {
     serde_json::to_string(text).expect("text is JSON")
 }
 
-fn numbered(tag: &str, count: u64) -> String {
+pub fn numbered(tag: &str, count: u64) -> String {
     (0..count).map(|i| format!("{tag}{i}\n")).collect()
 }
 
@@ -167,7 +167,7 @@ fn thread_between_cells(session: &mut Session, random: &mut Random) {
 }
 
 /// A moment of up to two milliseconds.
-fn pause(random: &mut Random) {
+pub fn pause(random: &mut Random) {
     std::thread::sleep(Duration::from_micros(random.magnitude(0, 2_000)));
 }
 
@@ -246,7 +246,7 @@ fn spared(session: &mut Session, random: &mut Random) {
     session.run(&format!("print(sum([{number}, 1]) - 1)")).is(format!("{number}\n").as_bytes());
 }
 
-fn stopped(said: &Said) {
+pub fn stopped(said: &Said) {
     assert!(matches!(said.outcome(), Outcome::Interrupted | Outcome::Discarded), "{:?}", said.ready);
 }
 

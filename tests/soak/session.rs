@@ -16,6 +16,8 @@ pub struct Said {
     /// The part of stdout that is a result.
     pub result: Vec<u8>,
     pub waits: usize,
+    /// What the pictures are of, with how much of stdout came before each.
+    pub pictures: Vec<(usize, String)>,
     pub ready: Ready,
 }
 
@@ -28,6 +30,7 @@ impl Said {
     pub fn is(&self, stdout: &[u8]) {
         self.printed(stdout);
         assert_eq!(String::from_utf8_lossy(&self.stderr), "", "stderr");
+        assert!(self.pictures.is_empty(), "{:?}", self.pictures);
         assert_eq!(self.outcome(), Outcome::Ok, "{:?}", self.ready);
     }
 
@@ -142,11 +145,19 @@ impl Session {
 
     /// Interrupts and gives everything of the cell; waits of it are left to the interrupt.
     pub fn interrupt(&mut self, id: &str, by_name: bool) -> Said {
+        self.interrupt_by(id, by_name, false)
+    }
+
+    /// The same; `is_paired`: the signal comes with the message.
+    pub fn interrupt_by(&mut self, id: &str, by_name: bool, is_paired: bool) -> Said {
         self.interrupts += 1;
         if by_name {
             self.worker.sender().interrupt_cell(id).expect("the worker takes requests");
         } else {
             self.worker.interrupt().expect("the worker takes requests");
+        }
+        if is_paired {
+            self.worker.signal(libc::SIGINT);
         }
         while !self.ready.iter().any(|ready| ready.id.is_some()) {
             self.step();
@@ -227,6 +238,12 @@ impl Session {
                 return Some(wait);
             }
             Event::InputLine(_) => {}
+            Event::OutputImage(image) => {
+                assert!(image.data_b64.starts_with("iVBORw0KGgo"), "a PNG");
+                let said = self.said.entry(id).or_default();
+                let again = if image.is_update { " again" } else { "" };
+                said.pictures.push((said.stdout.len(), image.source.unwrap_or_default() + again));
+            }
             other => panic!("nobody asked for {other:?}"),
         }
         None
