@@ -9,6 +9,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyModule};
+use std::sync::atomic::{AtomicBool, Ordering};
 use worker::engine::{Cell, Turn};
 use worker::protocol::{ErrorInfo, Outcome, Role, RuntimeInfo, SessionEnd};
 use worker::{child, interrupt};
@@ -24,6 +25,14 @@ enum Ended {
     Failed(Outcome, ErrorInfo),
     /// The user's code ended the runtime.
     Exit(SessionEnd),
+}
+
+/// A cell's code runs.
+static IS_RUNNING: AtomicBool = AtomicBool::new(false);
+
+/// Whether a cell's code runs: not so in the handlers at the runtime's exit.
+pub(crate) fn is_running() -> bool {
+    IS_RUNNING.load(Ordering::Relaxed)
 }
 
 /// Takes hold of what the loop needs before user code can touch it.
@@ -141,6 +150,7 @@ fn run_cell(py: Python<'_>, cell: &Cell) -> Ended {
         let codes = [&compiled.body, &compiled.last];
         defines = codes.into_iter().flatten().any(|code| compile::defines(code).unwrap_or(true));
         let namespace = main_namespace(py)?;
+        IS_RUNNING.store(true, Ordering::Relaxed);
         interrupt::allow();
         let value = evaluate(py, &compiled, &namespace)?;
         if compiled.last.is_some() {
@@ -159,6 +169,7 @@ fn run_cell(py: Python<'_>, cell: &Cell) -> Ended {
         }
     };
     let ended = show_figures(py, cell, ended);
+    IS_RUNNING.store(false, Ordering::Relaxed);
     if !child::in_child() {
         output::flush_replaced(py);
     }

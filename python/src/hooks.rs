@@ -1,7 +1,7 @@
 //! Small hooks into CPython: modules that are looked after when they are imported, and functions that the session must see.
 
 use crate::bring_up::set_flag;
-use crate::{figures, fork, input, library, session, sources, system};
+use crate::{cells, figures, fork, input, library, session, sources, system};
 use pyo3::exceptions::{PyImportError, PyKeyboardInterrupt};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
@@ -206,18 +206,15 @@ fn hook_signal(py: Python<'_>) -> PyResult<()> {
 }
 
 /// An interrupt that strikes in a destructor or in a weak reference's callback is dropped by CPython, and the cell would go
-/// on: it is raised again where it can be.
+/// on: it is raised again where it can be. In a handler at the runtime's exit it has done its work: the next one runs.
 fn hook_unraisable(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()> {
     let original = sys.getattr("__unraisablehook__")?.unbind();
     let hooked = closure(py, c"unraisablehook", move |args, kwargs| {
         let py = args.py();
         let is_interrupt =
             || args.get_item(0)?.getattr("exc_type").map(|kind| kind.is(py.get_type::<PyKeyboardInterrupt>()));
-        if interrupt::is_main_thread()
-            && interrupt::has_delivered()
-            && !child::in_child()
-            && is_interrupt().unwrap_or(false)
-        {
+        let is_for_cell = interrupt::is_main_thread() && cells::is_running() && !child::in_child();
+        if is_for_cell && interrupt::has_delivered() && is_interrupt().unwrap_or(false) {
             set_flag();
             return Ok(py.None());
         }

@@ -222,7 +222,8 @@ fn interrupt(session: &mut Session, random: &mut Random) {
         "system('sleep 60')",
         "system('sleep 60', intern = TRUE)",
         "system2('sleep', '60')",
-        "readLines(pipe('sleep 60'))",
+        // Left open it would be told of whenever R next collects garbage.
+        "local({p <- pipe('sleep 60'); on.exit(close(p)); readLines(p)})",
         "repeat gsub('a', 'b', strrep('a', 1000))",
     ]);
     let id = session.begin(code);
