@@ -9,6 +9,8 @@ use crate::bootstrap;
 use crate::main_cell::MainCell;
 use crate::rapi;
 use libR_sys::SEXP;
+use libc::c_char;
+use std::ffi::CStr;
 use worker::protocol::{ErrorInfo, Outcome, Role};
 
 #[derive(Debug)]
@@ -82,7 +84,7 @@ pub(crate) fn role_of_stderr(text: &[u8]) -> Option<Role> {
     SEEN.with(|seen| {
         seen.bare_line_end |= text == b"\n";
         // An error that no handler could be called for, such as an overflow of the C stack, is known by its text alone.
-        if !std::mem::replace(&mut seen.text_is_due, false) && !text.starts_with(b"Error") {
+        if !std::mem::replace(&mut seen.text_is_due, false) && !begins_as_error(text) {
             return None;
         }
         seen.bare_line_end = false;
@@ -91,11 +93,30 @@ pub(crate) fn role_of_stderr(text: &[u8]) -> Option<Role> {
     })
 }
 
+/// What an error's text begins with, with a call and without.
+const BEGINNINGS: [&CStr; 2] = [c"Error in ", c"Error: "];
+
+/// What R prints instead in the language that it speaks.
+fn translated(text: &'static CStr) -> &'static CStr {
+    unsafe extern "C" {
+        fn dgettext(domain: *const c_char, text: *const c_char) -> *const c_char;
+    }
+    // SAFETY: the messages are C's for as long as the process lives, or `text` itself, which is a constant.
+    unsafe { CStr::from_ptr(dgettext(c"R".as_ptr(), text.as_ptr())) }
+}
+
+/// Whether this is the beginning of an error's text.
+fn begins_as_error(text: &[u8]) -> bool {
+    text.starts_with(b"Error")
+        || BEGINNINGS.into_iter().any(|beginning| text.starts_with(translated(beginning).to_bytes()))
+}
+
 /// The message in an error's printed text: "Error: message" or "Error in call : message".
 fn message_of(text: &str) -> String {
-    let message = match text.strip_prefix("Error in ") {
+    let [with_call, without] = BEGINNINGS.map(translated).map(CStr::to_string_lossy);
+    let message = match text.strip_prefix("Error in ").or_else(|| text.strip_prefix(&*with_call)) {
         Some(rest) => rest.split_once(" : ").map_or(rest, |(_, message)| message),
-        None => text.trim_start_matches("Error: "),
+        None => text.trim_start_matches("Error: ").trim_start_matches(&*without),
     };
     message.trim().to_owned()
 }

@@ -93,6 +93,17 @@ fn r4_what_fails_deep_down_is_an_error() {
 }
 
 #[test]
+fn r4_errors_are_errors_in_every_language() {
+    let mut s = r();
+    s.says("Sys.setenv(LANGUAGE = 'de'); f <- function(n) Recall(n + 1)", "");
+    let cell = s.run("f(1)").failed("simpleError");
+    assert!(cell.ready.error.unwrap().message.starts_with("C stack usage"), "{}", cell.stderr);
+    s.run("stop('x')").failed("simpleError");
+    assert_eq!(s.run("warning('Fehler'); message('Fehlerlos')").ok().traceback, "");
+    s.says("1", "[1] 1\n");
+}
+
+#[test]
 fn r5_long_and_strange_input_arrives_whole() {
     let mut s = r();
     let long = "é".repeat(50_000);
