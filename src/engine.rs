@@ -263,6 +263,7 @@ impl Engine {
         interrupt::forbid();
         self.settle();
         let mut state = self.0.state.lock();
+        interrupt::note_answer();
         if let Some(mut running) = state.finish_cell(Instant::now()) {
             let discarded = std::mem::take(&mut running.discarded);
             self.0.say_cell_end(&mut state, &running, Ready { outcome: Some(outcome), error, ..Ready::default() });

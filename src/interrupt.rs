@@ -22,6 +22,8 @@ const SAME: u64 = 100_000_000;
 
 /// The last interrupt: its time shifted left by one, and 1 if it was a signal. 0: none that could be the same.
 static LAST: AtomicU64 = AtomicU64::new(0);
+/// The last interrupt was a signal, and its cell's `ready` has answered it: its value in [`LAST`]. 0: no such one.
+static ANSWERED: AtomicU64 = AtomicU64::new(0);
 /// The main thread was struck and our handler has not seen it yet. Only asked when the handler is not told who sent a signal.
 static STRUCK: AtomicBool = AtomicBool::new(false);
 /// The signal on its way is a nudge: it ends a system call and tells the runtime nothing.
@@ -71,6 +73,19 @@ pub(crate) fn claim(way: Way) -> bool {
         (!is_same).then_some(mine)
     })
     .is_ok()
+}
+
+/// A cell's end is about to be said: it answers the signal that stopped the cell, and the message that belongs to that.
+pub(crate) fn note_answer() {
+    let last = LAST.load(SeqCst);
+    let is_signal = last & 1 == Way::Signal as u64;
+    ANSWERED.store(if is_signal && has_delivered() { last } else { 0 }, SeqCst);
+}
+
+/// Whether the last interrupt was a signal that a cell's `ready` has answered. Tells so once.
+pub(crate) fn take_answer() -> bool {
+    let answered = ANSWERED.swap(0, SeqCst);
+    answered != 0 && answered == LAST.load(SeqCst)
 }
 
 /// A batch was taken: what comes from now on is another interrupt. A SIGINT that is still on its way was sent before the

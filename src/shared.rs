@@ -134,10 +134,13 @@ impl Shared {
     /// Interrupts as a message asks. `says_ready`: when idle a bare `ready` answers it.
     pub fn interrupt(&self, id: Option<&str>, says_ready: bool) -> bool {
         let mut state = self.state.lock();
-        self.speaker.note_interrupt();
         let Interrupt { strike, discarded, bare_ready, cancelled, delivered } = state.interrupt(id);
         // The claim is made even when nothing is struck: the signal that belongs to this message must strike nothing either.
         let is_first = interrupt::claim(interrupt::Way::Message);
+        let is_answered = !is_first && bare_ready && interrupt::take_answer();
+        if !is_answered {
+            self.speaker.note_interrupt();
+        }
         if strike {
             if is_first {
                 self.process.strike(&self.main_wake);
@@ -149,7 +152,7 @@ impl Shared {
         for request in cancelled {
             self.answer(&request.rpc.id, &Err(cancelled_refusal(&request)));
         }
-        if bare_ready && says_ready {
+        if bare_ready && says_ready && !is_answered {
             self.say(&Event::Ready(Ready::default()));
         }
         drop(state);

@@ -2,6 +2,7 @@
 
 use crate::harness::Session;
 use crate::pythons::for_each_python;
+use std::time::{Duration, Instant};
 use worker::client::Batch;
 use worker::protocol::Outcome;
 
@@ -251,6 +252,28 @@ fn i5_message_and_signal_together_are_one_interrupt() {
             s.says("1 + 1", "2\n");
         }
     });
+}
+
+#[test]
+fn i5_a_message_after_the_signal_that_stopped_the_cell_is_answered_by_its_end() {
+    for _ in 0..20 {
+        let mut s = Session::python();
+        let id = s.begin("print('go', flush=True)\nwhile True: pass");
+        s.until_printed(&id, "go\n");
+        let start = Instant::now();
+        assert!(s.worker.signal(libc::SIGINT));
+        s.finish(&id).interrupted();
+        s.interrupt();
+        s.status();
+        // On a machine that stood still they are two.
+        if start.elapsed() < Duration::from_millis(100) {
+            s.says("1 + 1", "2\n");
+            // The next message is another interrupt.
+            s.interrupt();
+            s.bare_ready();
+            return;
+        }
+    }
 }
 
 #[test]

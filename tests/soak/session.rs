@@ -173,8 +173,6 @@ impl Session {
             (false, Outcome::Discarded) => 1..=1,
             // A cell that was over before the interrupt came leaves it to be answered by itself.
             (false, _) if !stopped => 0..=1,
-            // So does one that the signal has stopped before the message was read.
-            (false, _) if is_paired => 0..=1,
             (false, _) => 0..=0,
         };
         assert!(allowed.contains(&bare), "{bare} bare `ready` with {:?}", said.ready);
