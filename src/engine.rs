@@ -102,8 +102,26 @@ pub struct Engine(Arc<Shared>);
 impl Engine {
     /// Takes over fds 0, 1 and 2 and the channel, starts the control and the output thread, and says `worker_ready`.
     ///
-    /// Call it once, on the main thread, before the runtime starts. SIGINT is blocked in this thread afterwards.
+    /// Call it once, on the main thread, before the runtime starts. SIGINT is blocked in this thread afterwards. A failure is
+    /// told to the supervisor.
     pub fn open(config: &Config, capabilities: Capabilities) -> Result<Engine, OpenError> {
+        // A failure closes the channel's own descriptors.
+        let channel = sys::dup_high(config.channel.event_fd);
+        Engine::open_all(config, capabilities).inspect_err(|error| {
+            let end = SessionEnd { exit_code: Some(1), ..SessionEnd::new(EndReason::StartupFailed) };
+            let line = Speaker::new(config.dialect).encode(&Event::SessionEnd(end.with_message(error.to_string())));
+            if let (Ok(channel), Some(line)) = (&channel, line) {
+                // Nobody is told when nobody listens.
+                let _ = sys::write(channel.as_raw_fd(), &line);
+            }
+            if let Some(folder) = &config.temp_dir {
+                // It is empty, and what is left of it does no harm.
+                let _ = std::fs::remove_dir(folder);
+            }
+        })
+    }
+
+    fn open_all(config: &Config, capabilities: Capabilities) -> Result<Engine, OpenError> {
         let config = config.clone();
         let started_at = Instant::now();
         interrupt::adopt_main_thread();

@@ -1,9 +1,13 @@
 """Completions: attributes, keys, paths, keyword arguments, modules and names, told without running any code."""
 
+import inspect
 import itertools
 import os
 import sys
 import time
+from types import (
+    FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType, NoneType, WrapperDescriptorType,
+)  # fmt: skip
 
 _MOST_MATCHES = 1000
 _MOST_ENTRIES = 10_000
@@ -220,11 +224,51 @@ def _jedi_matches(code, cursor, scopes):
     settings = jedi.settings
     was_allowed = getattr(settings, "allow_unsafe_interpreter_executions", None)
     settings.allow_unsafe_interpreter_executions = False
+    unwrap, inspect.unwrap = inspect.unwrap, _unwrap
     try:
-        found = jedi.Interpreter(code, scopes[-2::-1]).complete(line, column)
+        found = jedi.Interpreter(code, [_for_jedi(scope) for scope in scopes[-2::-1]]).complete(line, column)
         return [(match.name, match.type) for match in found[:_MOST_MATCHES]]
     except Exception:
         return []
     finally:
+        inspect.unwrap = unwrap
         if was_allowed is not None:
             settings.allow_unsafe_interpreter_executions = was_allowed
+
+
+def _for_jedi(scope):
+    """The names whose values jedi can look at without running code of theirs: it asks values for attributes."""
+    return {name: value for name, value in list(scope.items()) if type(name) is str and _is_quiet(value)}
+
+
+def _is_quiet(value, depth=1):
+    kind = type(value)
+    if kind in _CONTAINERS:
+        held = itertools.chain(value, value.values()) if kind is dict else value
+        return depth > 0 and len(value) <= _MOST_HELD and all(_is_quiet(item, depth - 1) for item in held)
+    if kind is FunctionType or kind is ModuleType:
+        return True
+    # Of a class its own class is asked.
+    asked = value if is_type(value) else kind
+    if type(asked) is not type:
+        return False
+    if is_from(kind, "pandas", "DataFrame") or is_from(kind, "pandas", "Series"):
+        return True
+    return all(type(names.get(name)) in _WRITTEN_IN_C for names in class_items(asked) for name in _ASKED)
+
+
+_CONTAINERS = {dict, list, tuple, set, frozenset}
+_MOST_HELD = 100
+# What a class defines that runs its code when jedi looks.
+_ASKED = ("__getattr__", "__getattribute__", "__class__", "__objclass__", "__wrapped__")
+_WRITTEN_IN_C = {NoneType, GetSetDescriptorType, MemberDescriptorType, WrapperDescriptorType}
+
+
+def _unwrap(function, *, stop=None):
+    """As `inspect.unwrap`, which jedi calls with any object, but without asking the object."""
+    for _ in range(100):
+        inner = function.__dict__.get("__wrapped__", MISSING) if type(function) is FunctionType else MISSING
+        if inner is MISSING or (stop is not None and stop(function)):
+            break
+        function = inner
+    return function

@@ -280,7 +280,10 @@ fn run_anew(wish: &Wish, beginning: &Beginning, link: &Link) -> StartError {
 }
 
 fn make_temporary_folder() -> Result<PathBuf, StartError> {
-    let parent = std::env::temp_dir();
+    // An empty name is none, as for other programs; a relative one would mean something else after a change of directory.
+    let named = std::env::var_os("TMPDIR").filter(|folder| !folder.is_empty());
+    let parent = named.map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+    let parent = std::path::absolute(&parent).unwrap_or(parent);
     let make = |parent: &Path| tempfile::Builder::new().prefix("worker-").tempdir_in(parent);
     // As programs do that look for such a place: the one that is named, then the system's.
     let fallbacks = || ["/tmp", "/var/tmp"].iter().find_map(|folder| make(Path::new(folder)).ok());

@@ -5,11 +5,16 @@ use crate::config::Lang;
 use rustyline::config::Configurer;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
-use rustyline::{Cmd, Editor, EventHandler, ExternalPrinter, KeyCode, KeyEvent, Modifiers};
+use rustyline::{
+    Cmd, ConditionalEventHandler, Editor, Event, EventContext, EventHandler, ExternalPrinter, KeyCode, KeyEvent,
+    Modifiers, RepeatCount,
+};
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// How many cells are remembered.
 const HISTORY: usize = 10_000;
@@ -28,6 +33,7 @@ pub enum Typed {
 /// The keyboard of a person at a terminal.
 pub struct Terminal {
     editor: Editor<(), FileHistory>,
+    leaving: Leaving,
     history: Option<PathBuf>,
 }
 
@@ -43,12 +49,16 @@ impl Terminal {
         };
         let tab = KeyEvent(KeyCode::Tab, Modifiers::NONE);
         editor.bind_sequence(tab, EventHandler::Simple(Cmd::Insert(1, indent.to_owned())));
+        let leaving = Leaving::default();
+        for key in [INTERRUPT, END] {
+            editor.bind_sequence(KeyEvent::ctrl(key), EventHandler::Conditional(Box::new(leaving.clone())));
+        }
         let history = history_file(lang);
         if let Some(file) = &history {
             // The first session has none.
             let _ = editor.load_history(file);
         }
-        Ok(Terminal { editor, history })
+        Ok(Terminal { editor, leaving, history })
     }
 
     /// A way to print above a line that is being edited.
@@ -62,7 +72,12 @@ impl Terminal {
 
     /// Reads a line of a cell, which may start out with an indent.
     pub fn line(&mut self, prompt: &str, start: &str) -> Result<Typed, ReadlineError> {
-        typed(self.editor.readline_with_initial(prompt, (start, "")))
+        self.leaving.take();
+        let read = self.editor.readline_with_initial(prompt, (start, ""));
+        match self.leaving.take() {
+            Some(typed) if read.is_ok() => Ok(typed),
+            _ => typed(read),
+        }
     }
 
     /// Reads what a program asked for; it is no part of the history.
@@ -98,6 +113,36 @@ impl Terminal {
         {
             let _ = self.editor.append_history(file);
         }
+    }
+}
+
+const INTERRUPT: char = 'C';
+const END: char = 'D';
+
+/// Notes Ctrl-C, and Ctrl-D on an empty line, and ends the line as Enter does: at an error the editor would forget what was
+/// typed behind it.
+#[derive(Clone, Default)]
+struct Leaving(Arc<AtomicU8>);
+
+impl Leaving {
+    /// How the line was left since this was last asked.
+    fn take(&self) -> Option<Typed> {
+        match char::from(self.0.swap(0, Ordering::SeqCst)) {
+            INTERRUPT => Some(Typed::Interrupt),
+            END => Some(Typed::End),
+            _ => None,
+        }
+    }
+}
+
+impl ConditionalEventHandler for Leaving {
+    fn handle(&self, event: &Event, _: RepeatCount, _: bool, context: &EventContext<'_>) -> Option<Cmd> {
+        let key = if event.get(0) == Some(&KeyEvent::ctrl(INTERRUPT)) { INTERRUPT } else { END };
+        if key == END && !context.line().is_empty() {
+            return None;
+        }
+        self.0.store(key as u8, Ordering::SeqCst);
+        Some(Cmd::AcceptLine)
     }
 }
 

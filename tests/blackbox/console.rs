@@ -177,6 +177,11 @@ fn console_what_is_typed_ahead_is_not_lost() {
     person.sees("\r\n2\r\n");
     person.sees("\r\n'Ada'\r\n");
     person.sees("\r\n'also'\r\n");
+    // Neither is what comes behind a line that was given up, or an end.
+    person.enters(&format!("garbage{CTRL_C}'still ' + 'here'\rinput()\r{CTRL_D}'and ' + 'now'"));
+    person.sees("\r\n'still here'\r\n");
+    person.sees("EOFError");
+    person.sees("\r\n'and now'\r\n");
     person.sees(&format!("{LINE_START}>>> "));
     person.types(CTRL_D);
     assert_eq!(person.leaves().1, Some(0));

@@ -1,6 +1,6 @@
 //! L4 and L6: children see nothing of the channel, and each session has its own temporary directory.
 
-use crate::harness::{Session, launch_on};
+use crate::harness::{Session, launch, launch_on};
 use crate::pythons::{self, for_each_python};
 use worker::client::Transport;
 
@@ -113,6 +113,18 @@ fn l6_each_session_has_its_own_temporary_directory() {
     let mut third = Session::python();
     let three = third.run(ask).ok().stdout.trim().to_owned();
     assert!(three != one && three != two);
+}
+
+#[test]
+fn l6_the_directory_is_made_where_other_programs_would() {
+    // An empty TMPDIR is none, and a relative one is of the directory that the worker started in.
+    let folder = tempfile::tempdir().unwrap();
+    let start = |named: &str| Session::start(launch().directory(folder.path()).env("TMPDIR", named));
+    start("").says("import os\nos.environ['TMPDIR'].startswith('/tmp/worker-')", "True\n");
+    let mut s = start(".");
+    let wanted = folder.path().canonicalize().unwrap();
+    s.says(&format!("import os\nos.path.realpath(os.environ['TMPDIR']).startswith('{}/')", wanted.display()), "True\n");
+    s.says("os.path.isabs(os.environ['TMPDIR'])", "True\n");
 }
 
 #[test]

@@ -234,3 +234,24 @@ fn a_long_source_is_answered_too() {
     completes(&mut s, &format!("{}'x'{}.uppe|", "(".repeat(10_000), ")".repeat(10_000)), &[]);
     completes(&mut s, "(('x')).uppe|", &["upper"]);
 }
+
+#[test]
+fn complete_runs_no_code_where_it_has_to_guess() {
+    // Where jedi is installed it is asked for these, and would ask the values.
+    for_each_python(|s, _| {
+        s.says(NOISY, "");
+        s.says("held = [noisy]; table = {'key': noisy}", "");
+        for code in [
+            "noisy.prop.|",
+            "noisy.prop.x.|",
+            "noisy().|",
+            "noisy[0].|",
+            "for item in held:\n    item.x.|",
+            "table.get('key').|",
+        ] {
+            s.call("complete", at_bar(code)).unwrap();
+        }
+        s.says("'quiet'", "'quiet'\n");
+        assert!(s.take(None).texts.is_empty(), "a request ran the user's code");
+    });
+}

@@ -185,3 +185,11 @@ fn cwd_and_env_are_set() {
     let mut s = Session::start(launch().arg("--cwd").arg(&real).arg("--env").arg("FRUIT=a pear"));
     s.says("import os\nprint(os.getcwd(), os.environ['FRUIT'])", &format!("{} a pear\n", real.display()));
 }
+
+#[test]
+fn l5_a_session_without_descriptors_to_spare_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let few = launch().env("TMPDIR", folder.path()).through(["sh", "-c", "ulimit -n 20; exec \"$@\"", "sh"]);
+    fails(few, &["too many open files"]);
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+}
