@@ -79,7 +79,7 @@ pub fn exit(status: i32) -> ! {
 }
 
 /// A line for whoever runs the worker, from before there is a session.
-pub fn write_diagnostic(fd: RawFd, text: &str) {
+pub(crate) fn write_diagnostic(fd: RawFd, text: &str) {
     // Nobody is told when nobody listens.
     let _ = sys::write_all(fd, format!("worker: {text}\n").as_bytes());
 }

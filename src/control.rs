@@ -67,6 +67,9 @@ impl Control {
             if wake != 0 {
                 self.shared.control_wake.clear();
                 self.take_signal();
+                if self.shared.emitter.has_lost_channel() {
+                    self.supervisor_gone();
+                }
             }
             if (request | event | wake) & libc::POLLNVAL != 0 {
                 // User code has closed descriptors that are not its own: without a channel there is no session.

@@ -103,16 +103,21 @@ impl Engine {
     /// Takes over fds 0, 1 and 2 and the channel, starts the control and the output thread, and says `worker_ready`.
     ///
     /// Call it once, on the main thread, before the runtime starts. SIGINT is blocked in this thread afterwards. A failure is
-    /// told to the supervisor.
+    /// told to the supervisor and on the first stderr.
     pub fn open(config: &Config, capabilities: Capabilities) -> Result<Engine, OpenError> {
         // A failure closes the channel's own descriptors.
         let channel = sys::dup_high(config.channel.event_fd);
         Engine::open_all(config, capabilities).inspect_err(|error| {
+            child::write_diagnostic(config.diagnostics_fd, &error.to_string());
             let end = SessionEnd { exit_code: Some(1), ..SessionEnd::new(EndReason::StartupFailed) };
             let line = Speaker::new(config.dialect).encode(&Event::SessionEnd(end.with_message(error.to_string())));
             if let (Ok(channel), Some(line)) = (&channel, line) {
                 // Nobody is told when nobody listens.
                 let _ = sys::write(channel.as_raw_fd(), &line);
+                if let Some(pipe) = config.startup_pipe {
+                    // Nor is there more to tell for who watches over the start.
+                    let _ = sys::write(pipe, b"1");
+                }
             }
             if let Some(folder) = &config.temp_dir {
                 // It is empty, and what is left of it does no harm.

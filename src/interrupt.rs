@@ -180,8 +180,8 @@ extern "C" fn on_end(signal: libc::c_int) {
     wake_control();
 }
 
-/// Ends the control thread's wait. Safe in a signal handler.
-fn wake_control() {
+/// Ends the control thread's wait. Safe in a signal handler and under any lock.
+pub(crate) fn wake_control() {
     let fd = CONTROL_WAKE.load(SeqCst);
     if fd != usize::MAX {
         keep_errno(|| {

@@ -15,6 +15,10 @@ const MERCY: Duration = Duration::from_millis(200);
 /// How long the whole search may take.
 const LIMIT: Duration = Duration::from_millis(1200);
 
+/// How often the table of processes is read after a fault.
+#[cfg(target_os = "linux")]
+const MOST_READINGS: usize = 8;
+
 /// Ends every other process of the session: first asked, then killed.
 pub(crate) fn end_all(marker: &str) {
     let start = Instant::now();
@@ -67,12 +71,24 @@ pub(crate) fn interrupt_group() {
 /// Kills the processes of the group that this process leads, and its children. Allocates nothing: it runs after a fault.
 pub(crate) fn kill_children_in_a_fault() {
     #[cfg(target_os = "linux")]
-    sys::each_process(|pid, parent, group| {
+    {
         let me = std::process::id() as i32;
-        if pid != me && (parent == me || (group == me && sys::process_group() == me)) {
-            sys::signal_process(pid, libc::SIGKILL);
+        let leads_group = sys::process_group() == me;
+        // One that was started while the table was read is in the next reading, and whoever started it can start no more.
+        let mut before = None;
+        for _ in 0..MOST_READINGS {
+            let mut found = 0;
+            sys::each_process(|pid, parent, group| {
+                if pid != me && (parent == me || (group == me && leads_group)) {
+                    found += 1;
+                    sys::signal_process(pid, libc::SIGKILL);
+                }
+            });
+            if found == 0 || before.replace(found) == Some(found) {
+                return;
+            }
         }
-    });
+    }
 }
 
 fn wait_for_any(pids: &[i32], limit: Duration) {

@@ -64,9 +64,8 @@ pub unsafe extern "C-unwind" fn worker_engine_main(json: *const u8, len: usize) 
     let Ok(config) = worker::parse_config(json) else { return STARTUP_FAILED };
     let executable = config.python.as_ref().map(|python| python.executable.clone()).unwrap_or_default();
     let Ok(executable) = CString::new(executable.as_os_str().as_bytes()) else { return STARTUP_FAILED };
-    let diagnostics = config.diagnostics_fd;
-    if let Err(error) = open(config) {
-        worker::child::write_diagnostic(diagnostics, &error);
+    // It has said by itself why it did not.
+    if open(config).is_err() {
         return STARTUP_FAILED;
     }
     let Ok(way_back) = CString::new(WAY_BACK) else { return STARTUP_FAILED };

@@ -36,6 +36,8 @@ impl Emitter {
                 Err(_) => {
                     out.is_gone = true;
                     self.has_lost_channel.store(true, Relaxed);
+                    // Not every end of the reading side shows in a poll: that of a socket that is shut down does not.
+                    crate::interrupt::wake_control();
                 }
             }
         }

@@ -3,6 +3,8 @@
 use crate::harness::WORKER;
 use crate::peer::{Listening, Peer, clear};
 use crate::pythons;
+use std::io::Write;
+use std::net::Shutdown;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -45,6 +47,18 @@ fn a_connected_socket_is_the_channel() {
     peer.starts();
     assert_eq!(peer.run(LOOK), "[] False []\n");
     drop(peer);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_supervisor_that_takes_no_more_events_is_gone() {
+    let (mut near, far) = UnixStream::pair().unwrap();
+    let mut child = start(handed(far, 1, &[]));
+    let mut peer = Peer::of(near.try_clone().unwrap());
+    peer.starts();
+    // The socket is shut down for reading and not closed: only a write finds out.
+    near.shutdown(Shutdown::Read).unwrap();
+    writeln!(near, r#"{{"type":"input_batch","input":"print(1, flush=True)\nwhile True: pass"}}"#).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 

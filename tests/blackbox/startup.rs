@@ -188,8 +188,11 @@ fn cwd_and_env_are_set() {
 
 #[test]
 fn l5_a_session_without_descriptors_to_spare_says_so() {
-    let folder = tempfile::tempdir().unwrap();
-    let few = launch().env("TMPDIR", folder.path()).through(["sh", "-c", "ulimit -n 20; exec \"$@\"", "sh"]);
-    fails(few, &["too many open files"]);
-    assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+    for python in pythons::all() {
+        let folder = tempfile::tempdir().unwrap();
+        let few =
+            launch_on(python).env("TMPDIR", folder.path()).through(["sh", "-c", "ulimit -n 21; exec \"$@\"", "sh"]);
+        fails(few, &["too many open files"]);
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+    }
 }
