@@ -149,11 +149,13 @@ def main(name, r):
         if name == "ir":
             with_r_kernel(folder, r)
         kernel = Kernel(name)
-        answer({"startup": kernel.startup, "pid": kernel.pid()})
-        for line in sys.stdin:
-            method, arguments = json.loads(line)
-            answer(getattr(kernel, method)(*arguments))
-        kernel.close()
+        try:
+            answer({"startup": kernel.startup, "pid": kernel.pid()})
+            for line in sys.stdin:
+                method, arguments = json.loads(line)
+                answer(getattr(kernel, method)(*arguments))
+        finally:
+            kernel.close()
 
 
 if __name__ == "__main__":

@@ -322,7 +322,7 @@ def stalled_client(bench):
     yield Line(f"client stalls {seconds} s: bytes lost", "", "", lost, None, "0", is_whole, is_wrong=not is_whole)
     yield Line(f"client stalls {seconds} s: memory", "MiB", "itself idle", held, before, "<= idle + 16", held <= before + 16)
     for name, start in bench.starts.items():
-        if not is_kernel(name) or name in SLOW and bench.quick:
+        if not is_kernel(name) or name in SLOW:
             continue
         peer = start()
         try:
