@@ -24,6 +24,8 @@ static SESSION: OnceLock<Engine> = OnceLock::new();
 static CONFIG: OnceLock<Config> = OnceLock::new();
 /// `start` was reached: from then on the runtime is up.
 static IS_UP: AtomicBool = AtomicBool::new(false);
+/// The interpreter was executed and has loaded us; else the launcher has loaded it.
+static IS_EXECUTED: AtomicBool = AtomicBool::new(false);
 /// What ended the runtime, once the cell loop is over.
 static END: OnceLock<Option<SessionEnd>> = OnceLock::new();
 
@@ -129,9 +131,10 @@ fn startup_failed() -> i32 {
 pub(crate) fn start(py: Python<'_>, config_fd: Option<i32>) -> PyResult<()> {
     if let Some(fd) = config_fd {
         open_from(fd).map_err(pyo3::exceptions::PyRuntimeError::new_err)?;
-        // SAFETY: a plain C function that lives as long as the process.
-        unsafe { ffi::Py_AtExit(Some(on_finalized)) };
+        IS_EXECUTED.store(true, SeqCst);
     }
+    // SAFETY: a plain C function that lives as long as the process.
+    unsafe { ffi::Py_AtExit(Some(on_finalized)) };
     IS_UP.store(true, SeqCst);
     take_over(py)?;
     // The session runs when the last reference to the code of `-c` goes away: that is after its frame has ended, so no frame of
@@ -207,6 +210,8 @@ pub(crate) extern "C" fn set_flag() {
 
 fn run(py: Python<'_>) {
     let end = cells::run(py);
+    // A forked child does not go by `on_finalized`. CPython forgets such an interrupt at the next string that it runs.
+    let _ = cells::exec_nothing(py);
     if !worker::child::in_child() {
         session().begin_finalizing();
     } else if let Some(end) = &end {
@@ -227,10 +232,16 @@ fn leave_child(_py: Python<'_>, end: &SessionEnd) {
     }
 }
 
-/// The interpreter that loaded us has finalised: the last that runs of it.
+/// CPython has finalised. It is not waited for until it comes back: where a KeyboardInterrupt has ever left an `exec` of a
+/// string, also one that was caught, it ends the process by SIGINT instead.
 extern "C" fn on_finalized() {
     if worker::child::in_child() {
         return;
     }
-    worker::child::exit(finish());
+    let status = finish();
+    if IS_EXECUTED.load(SeqCst) {
+        worker::child::exit(status);
+    }
+    // As the launcher does: what C code has registered with `atexit` runs.
+    std::process::exit(status & 0xff);
 }

@@ -16,6 +16,7 @@ use worker::{child, interrupt};
 
 static RUNTIME: std::sync::OnceLock<RuntimeInfo> = std::sync::OnceLock::new();
 static SYS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+static EXEC: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 /// Where cells run. An import for each would ask `builtins.__import__`, which is the user's to take away.
 static MAIN: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
 
@@ -41,8 +42,14 @@ pub(crate) fn prepare(py: Python<'_>, runtime: RuntimeInfo) -> PyResult<()> {
     errors::prepare(py)?;
     let _ = SYS.set(py, py.import("sys")?.unbind());
     let _ = MAIN.set(py, py.import("__main__")?.dict().unbind());
+    let _ = EXEC.set(py, py.import("builtins")?.getattr("exec")?.unbind());
     let _ = RUNTIME.set(runtime);
     Ok(())
+}
+
+/// Runs an empty string.
+pub(crate) fn exec_nothing(py: Python<'_>) -> PyResult<()> {
+    EXEC.get(py).map_or(Ok(()), |exec| exec.call1(py, ("", PyDict::new(py))).map(drop))
 }
 
 pub(crate) fn sys(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {

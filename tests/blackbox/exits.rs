@@ -35,6 +35,25 @@ fn l1_every_way_to_exit_gives_its_code() {
 }
 
 #[test]
+fn l1_an_interrupt_that_has_left_a_string_does_not_end_the_session() {
+    // CPython remembers it, and ends a process that runs to its end by SIGINT.
+    let raise = "try:\n    exec('raise KeyboardInterrupt')\nexcept KeyboardInterrupt:\n    pass";
+    for_each_python(|_, python| {
+        let mut s = Session::on(python);
+        s.says(raise, "");
+        s.says("import os\npid = os.fork()\nif pid:\n    print(os.waitpid(pid, 0)[1])", "0\n");
+        s.says(raise, "");
+        s.shutdown();
+
+        let mut s = Session::on(python);
+        s.says(&format!("import atexit\n@atexit.register\ndef last():\n    {}", raise.replace('\n', "\n    ")), "");
+        let end = last_cell(s, "exit(3)");
+        assert_eq!(end.ending.status.code(), Some(3), "{end:?}");
+        assert!(end.ending.last.is_some(), "{end:?}");
+    });
+}
+
+#[test]
 fn l1_the_text_of_an_exit_goes_to_stderr() {
     for python in pythons::all() {
         let end = last_cell(Session::on(python), "raise SystemExit('the reason')");
