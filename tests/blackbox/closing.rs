@@ -1,6 +1,6 @@
 //! The end of a session under test: it says `session_end` last and once, and nothing that nobody looked at.
 
-use crate::harness::Session;
+use crate::harness::{LIMIT, Session};
 use crate::said::{End, text_of};
 use worker::client::*;
 use worker::protocol::Stream;
@@ -14,8 +14,8 @@ impl Session {
 
     #[track_caller]
     pub fn end_by_shutdown(&mut self) {
-        // It may have ended already; the end that is seen below tells.
-        let _ = self.worker.sender().ask_to_end(None);
+        // It may have ended already; the end that is seen below tells. With the usual grace a starved machine would force it.
+        let _ = self.worker.sender().ask_to_end(Some(LIMIT));
         let end = self.see_the_end();
         assert_eq!(end.ending.reason, Reason::Shutdown { forced: false }, "{}", self.what);
         assert_eq!(end.ending.status.code(), Some(0), "exit status after a shutdown");
