@@ -115,11 +115,11 @@ fn threads_run_and_fork_while_the_main_thread_waits_for_the_supervisor() {
 
 #[test]
 fn a_storm_of_forks_while_threads_print_neither_hangs_nor_doubles() {
-    let mut s = Session::python().patient(Duration::from_secs(120));
+    let mut s = Session::python().patient(Duration::from_secs(400));
     let cell = s.run(
         "import os, sys, threading\nsys.setswitchinterval(1e-4)\ndone = False\ncounts = [0] * 4\ndef say(k):\n    while not done:\n        sys.stdout.write(f'{k}:{counts[k]}\\n'); counts[k] += 1\n\
          threads = [threading.Thread(target=say, args=(k,)) for k in range(4)]\nfor t in threads: t.start()\n\
-         bad = 0\nfor _ in range(300):\n    pid = os.fork()\n    if pid == 0: os._exit(0)\n    bad += os.waitpid(pid, 0)[1] != 0\n\
+         bad = 0\nfor _ in range(1000):\n    pid = os.fork()\n    if pid == 0: os._exit(0)\n    bad += os.waitpid(pid, 0)[1] != 0\n\
          done = True\nfor t in threads: t.join()\nprint('bad', bad, *counts)",
     );
     let cell = cell.ok();
