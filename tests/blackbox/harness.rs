@@ -178,6 +178,18 @@ impl Session {
         }
     }
 
+    /// The end of this cell; bare `ready`s, of interrupts that came while nothing ran, are passed over.
+    #[track_caller]
+    pub fn end_past_bare(&mut self, id: &str) -> Ready {
+        loop {
+            match self.next() {
+                Event::Ready(ready) if ready.id.as_deref() == Some(id) => return ready,
+                Event::Ready(Ready { id: None, outcome: None, .. }) => {}
+                other => self.fail(&format!("wanted the end of {id}, got {other:?}")),
+            }
+        }
+    }
+
     /// The next wait for input, which must have this prompt.
     #[track_caller]
     pub fn wait_for(&mut self, prompt: &str) -> InputWait {

@@ -4,7 +4,6 @@ use crate::harness::{Session, launch};
 use crate::pythons::for_each_python;
 use crate::storms::Random;
 use std::time::Duration;
-use worker::client::{Event, Ready};
 
 const PATIENT: Duration = Duration::from_secs(150);
 /// A thread that takes signals as the main one does.
@@ -40,25 +39,11 @@ fn i3_a_signal_that_another_thread_takes_spares_the_next_cell() {
             s.interrupt();
         }
         // The answer to what was stopped; then, if the cell had not begun, a bare one.
-        loop {
-            match s.next() {
-                Event::Ready(ready) if ready.id.as_deref() == Some(&id) => break,
-                Event::Ready(Ready { id: None, outcome: None, .. }) => {}
-                other => s.fail(&format!("round {round}: {other:?}")),
-            }
-        }
+        s.end_past_bare(&id);
         s.take(Some(&id));
         let spared = s.begin("sum(range(20_000))");
-        loop {
-            match s.next() {
-                Event::Ready(Ready { id: None, outcome: None, .. }) => {}
-                Event::Ready(ready) if ready.id.as_deref() == Some(&spared) => {
-                    assert_eq!(ready.outcome, Some(worker::protocol::Outcome::Ok), "round {round}: struck");
-                    break;
-                }
-                other => s.fail(&format!("round {round}: {other:?}")),
-            }
-        }
+        let outcome = s.end_past_bare(&spared).outcome;
+        assert_eq!(outcome, Some(worker::protocol::Outcome::Ok), "round {round}: struck");
         s.take(Some(&spared));
     }
 }

@@ -69,16 +69,8 @@ fn strike(s: &mut Session, random: &mut Random, round: u64) {
     assert!(!endless || matches!(ended, Some(Outcome::Interrupted | Outcome::Discarded)), "{ended:?}");
     // The same batch takes the bare `ready` of an interrupt that came too late.
     let spared = s.begin(&format!("{round} * 2"));
-    loop {
-        match s.next() {
-            Event::Ready(Ready { id: None, outcome: None, .. }) => {}
-            Event::Ready(ready) if ready.id.as_deref() == Some(&spared) => {
-                assert_eq!(ready.outcome, Some(Outcome::Ok), "round {round}: the cell after {code:?} was struck");
-                break;
-            }
-            other => s.fail(&format!("round {round}: {other:?}")),
-        }
-    }
+    let outcome = s.end_past_bare(&spared).outcome;
+    assert_eq!(outcome, Some(Outcome::Ok), "round {round}: the cell after {code:?} was struck");
     let said = s.take(Some(&spared));
     let text: String = said.texts.iter().filter_map(|text| text.text.clone()).collect();
     assert_eq!(text, format!("{}\n", round * 2), "round {round}, after {code:?}");
@@ -117,25 +109,12 @@ fn i3_interrupts_of_an_await_leave_nothing_to_the_next_cell() {
             }
             // Both may have come before the cell.
             s.interrupt();
-            let outcome = loop {
-                match s.next() {
-                    Event::Ready(ready) if ready.id.as_deref() == Some(&id) => break ready.outcome,
-                    Event::Ready(Ready { id: None, outcome: None, .. }) => {}
-                    other => s.fail(&format!("round {round}: {other:?}")),
-                }
-            };
+            let outcome = s.end_past_bare(&id).outcome;
             assert!(matches!(outcome, Some(Outcome::Interrupted | Outcome::Discarded)), "round {round}: {outcome:?}");
             s.take(Some(&id));
             let next = s.begin("await asyncio.sleep(0, 'next')");
-            loop {
-                match s.next() {
-                    Event::Ready(ready) if ready.id.as_deref() == Some(&next) => {
-                        break assert_eq!(ready.outcome, Some(Outcome::Ok), "round {round}: {ready:?}");
-                    }
-                    Event::Ready(Ready { id: None, outcome: None, .. }) => {}
-                    other => s.fail(&format!("round {round}: {other:?}")),
-                }
-            }
+            let ready = s.end_past_bare(&next);
+            assert_eq!(ready.outcome, Some(Outcome::Ok), "round {round}: {ready:?}");
             let said = s.take(Some(&next));
             let text: String = said.texts.iter().filter_map(|text| text.text.clone()).collect();
             assert_eq!(text, "'next'\n", "round {round}");
