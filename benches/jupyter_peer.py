@@ -41,9 +41,11 @@ class Kernel:
             except queue.Empty:
                 return False
             self._take(message)
-            content = message["content"]
-            if content.get("execution_state") == "idle" and message["parent_header"].get("msg_id") == message_id:
+            if self._says_idle(message, message_id):
                 return True
+
+    def _says_idle(self, message, message_id):
+        return message["content"].get("execution_state") == "idle" and message["parent_header"].get("msg_id") == message_id
 
     def _take(self, message):
         content = message["content"]
@@ -73,7 +75,7 @@ class Kernel:
                 continue
             last = now()
             self._take(message)
-            if message["content"].get("execution_state") == "idle" and message["parent_header"].get("msg_id") == message_id:
+            if self._says_idle(message, message_id):
                 break
         if not has_reply:
             self._reply(message_id)
