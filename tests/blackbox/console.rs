@@ -33,13 +33,16 @@ impl Person {
         let words: Vec<String> =
             [env!("CARGO_BIN_EXE_worker")].iter().chain(arguments).map(|word| format!("'{word}'")).collect();
         let mut command = Command::new("script");
-        command.args(["--quiet", "--return", "--command", &words.join(" "), "/dev/null"]);
+        // The shell that `script` runs gives way to the worker: dash, say, that waits for it would take Ctrl-C for its
+        // own end and report that (130) for the worker's.
+        command.args(["--quiet", "--return", "--command", &format!("exec {}", words.join(" ")), "/dev/null"]);
         for name in pythons::CLEARED {
             command.env_remove(name);
         }
         let cache = std::env::var_os("HOME").map(|real| Path::new(&real).join(".cache")).unwrap_or_default();
         let mut terminal = command
-            .envs([("TERM", "xterm".as_ref()), ("HOME", home.path()), ("XDG_CACHE_HOME", &cache)])
+            .envs([("TERM", "xterm"), ("SHELL", "/bin/sh")])
+            .envs([("HOME", home.path()), ("XDG_CACHE_HOME", cache.as_path())])
             .env_remove("XDG_STATE_HOME")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
