@@ -24,6 +24,7 @@ impl Capture {
         let (err_reader, err_writer) = sys::pipe()?;
         sys::dup_onto(out_writer.as_raw_fd(), 1)?;
         sys::dup_onto(err_writer.as_raw_fd(), 2)?;
+        sys::buffer_c_stdout_by_lines();
         let pair = Pair::new([out_reader.as_raw_fd(), err_reader.as_raw_fd()])?;
         Ok(Capture { readers: [out_reader, err_reader], _writers: [out_writer, err_writer], pair })
     }

@@ -146,7 +146,7 @@ impl Emitter {
     ///
     /// `is_rest`: what came before of the same write has been taken by earlier calls.
     pub(crate) fn offer_text(&self, stream: Stream, role: Option<Role>, text: &str, is_rest: bool) -> usize {
-        self.offer(text != "\n", |emitter, out| {
+        self.offer(|emitter, out| {
             let kind = Kind { stream, role, from_fd: false };
             emitter.release_own_tail(out, kind);
             let mut taken = 0;
@@ -159,7 +159,7 @@ impl Emitter {
 
     /// The same for bytes, which become text where they are UTF-8.
     pub(crate) fn offer_bytes(&self, stream: Stream, role: Option<Role>, bytes: &[u8]) -> usize {
-        self.offer(true, |emitter, out| {
+        self.offer(|emitter, out| {
             let kind = Kind { stream, role, from_fd: false };
             let mut taken = 0;
             while taken < bytes.len() && emitter.has_room(out) {
@@ -179,8 +179,8 @@ impl Emitter {
         })
     }
 
-    fn offer(&self, look: bool, append: impl FnOnce(&Self, &mut Out) -> usize) -> usize {
-        let raw = if look { self.look() } else { [false; 2] };
+    fn offer(&self, append: impl FnOnce(&Self, &mut Out) -> usize) -> usize {
+        let raw = self.look();
         let mut out = self.out.lock();
         if out.is_gone || out.has_ended {
             return usize::MAX;

@@ -224,6 +224,25 @@ unsafe extern "C" {
     fn fflush_unlocked(file: *mut libc::FILE) -> libc::c_int;
     #[cfg(target_os = "linux")]
     fn __fpending(file: *mut libc::FILE) -> libc::size_t;
+    #[cfg(target_os = "linux")]
+    fn __fbufsize(file: *mut libc::FILE) -> libc::size_t;
+}
+
+/// What C code prints goes out a line at a time, as at a terminal; left alone where it goes out at once.
+pub fn buffer_c_stdout_by_lines() {
+    // SAFETY: C's stdout exists for the life of the process; no other thread prints yet.
+    unsafe {
+        let file = stdout;
+        if file.is_null() {
+            return;
+        }
+        // `setvbuf(…, _IONBF, …)` leaves a buffer of one byte.
+        #[cfg(target_os = "linux")]
+        if __fbufsize(file) == 1 {
+            return;
+        }
+        libc::setvbuf(file, std::ptr::null_mut(), libc::_IOLBF, 0);
+    }
 }
 
 /// Passes on what C code printed and stdio still holds; skipped when another thread is in the middle of printing.

@@ -157,7 +157,10 @@ fn open_from(fd: i32) -> Result<(), String> {
     file.rewind().and_then(|()| file.read_to_end(&mut json)).map_err(|error| error.to_string())?;
     let config = worker::parse_config(&json).map_err(|error| error.to_string())?;
     let startup_pipe = config.startup_pipe;
-    open(config)?;
+    if open(config).is_err() {
+        // It has said by itself why it did not. CPython's own end would have a word, and a status, of its own.
+        worker::child::exit(STARTUP_FAILED);
+    }
     if let Some(pipe) = startup_pipe {
         worker::child::confirm_start(pipe);
     }

@@ -1,7 +1,7 @@
 //! O1, O2, O4: everything printed arrives, whole, in order and soon.
 
-use crate::harness::Session;
-use crate::pythons::for_each_python;
+use crate::harness::{Session, launch_on};
+use crate::pythons::{self, for_each_python};
 use crate::said::Cell;
 use worker::client::Batch;
 use worker::protocol::{MAX_TEXT, Stream};
@@ -30,6 +30,25 @@ fn o1_all_kinds_of_output_come_in_program_order() {
         let owned = cell.texts.iter().find(|text| text.text.as_deref().is_some_and(|t| t.contains("print")));
         assert_eq!(owned.unwrap().origin, None);
     });
+}
+
+#[test]
+fn o1_what_c_code_prints_is_buffered_as_at_a_terminal() {
+    let load = "import os, ctypes\nlibc = ctypes.CDLL(None)";
+    let code = "for i in range(20):\n    libc.puts(b'line'); os.write(1, b'raw\\n'); os.system('echo child')\n    \
+                libc.printf(b'half'); print(); libc.printf(b'left'); os.write(1, b' over\\n')";
+    // A line goes out whole; `print` comes after what C code has left, `os.write` knows nothing of it.
+    let by_lines: String = (0..20).map(|_| "line\nraw\nchild\nhalf\n over\nleft").collect();
+    let at_once: String = (0..20).map(|_| "line\nraw\nchild\nhalf\nleft over\n").collect();
+    for python in pythons::all() {
+        for (launch, wanted) in
+            [(launch_on(python), &by_lines), (launch_on(python).env("PYTHONUNBUFFERED", "1"), &at_once)]
+        {
+            let mut s = Session::start(launch);
+            s.says(load, "");
+            s.says(code, wanted);
+        }
+    }
 }
 
 #[test]

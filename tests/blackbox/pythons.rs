@@ -20,6 +20,8 @@ impl Python {
         for name in CLEARED {
             command.env_remove(name);
         }
+        // As a session has it, whatever the locale.
+        command.env("LC_ALL", "C.UTF-8");
         let output = command.args(["-c", code]).output().expect("the interpreter runs");
         assert!(output.status.success(), "{}: {}", self.path.display(), String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("UTF-8")
@@ -27,11 +29,19 @@ impl Python {
 }
 
 /// Variables of the developer's that would make sessions differ.
-pub const CLEARED: [&str; 10] = [
+pub const CLEARED: [&str; 18] = [
     "PYTHONHOME",
     "PYTHONPATH",
     "PYTHONSTARTUP",
     "PYTHONSAFEPATH",
+    "PYTHONUNBUFFERED",
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONUTF8",
+    "PYTHONIOENCODING",
+    "PYTHONHASHSEED",
+    "PYTHONWARNINGS",
+    "PYTHONNOUSERSITE",
+    "PYTHONFAULTHANDLER",
     "VIRTUAL_ENV",
     "CONDA_PREFIX",
     "COLUMNS",
