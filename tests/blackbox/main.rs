@@ -56,4 +56,5 @@ mod storms;
 mod threads;
 mod tools;
 mod tracebacks;
+mod transcripts;
 mod transports;

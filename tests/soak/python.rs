@@ -75,24 +75,40 @@ fn bytes(session: &mut Session, random: &mut Random) {
 }
 
 /// Every way to print, one after the other.
+/// Pieces of text, by every means of printing; some are lines, some are less, some are the end of a line and no more.
 fn program_order(session: &mut Session, random: &mut Random) {
-    let mut code = String::from("import ctypes, os, subprocess, sys\nlibc = ctypes.CDLL(None)\n");
+    let mut code = String::from("import ctypes, os, subprocess, sys, threading\nlibc = ctypes.CDLL(None)\n");
     let mut expected = String::new();
     for i in 0..random.magnitude(2, 24) {
-        let line = format!("{i} {}", random.below(1000));
-        expected.push_str(&line);
-        expected.push('\n');
-        let statement = match random.below(12) {
-            0 => format!("_ = os.system('echo {line}')"),
-            1 => format!("_ = subprocess.run(['echo', '{line}'])"),
-            2 => format!("pid = os.fork()\nif pid == 0:\n    print('{line}')\n    os._exit(0)\n_ = os.waitpid(pid, 0)"),
-            3 | 4 => format!("_ = libc.printf(b'{line}\\n')"),
-            5 | 6 => format!("_ = os.write(1, b'{line}\\n')"),
-            7 => format!("_ = sys.stdout.buffer.write(b'{line}\\n')"),
-            _ => format!("print('{line}')"),
+        let text = format!("{i} {}", random.below(1000));
+        let text = if random.chance(3) { String::new() } else { text };
+        let end = if random.chance(3) && !text.is_empty() { "" } else { "\n" };
+        let bytes = format!("b'{text}{}'", end.escape_default());
+        let echo = if end.is_empty() { format!("printf \"{text}\"") } else { format!("echo \"{text}\"") };
+        let statement = match random.below(20) {
+            0 => format!("_ = os.system('{echo}')"),
+            1 => format!("_ = subprocess.run('{echo}', shell=True, stdout=[None, sys.stdout, 1][{}])", random.below(3)),
+            2 => format!("_ = os.spawnlp(os.P_WAIT, 'sh', 'sh', '-c', '{echo}')"),
+            3 => {
+                let print = format!("print('{text}', end={end:?})");
+                format!(
+                    "pid = os.fork()\nif pid == 0:\n    {print}; sys.stdout.flush()\n    os._exit(0)\n_ = os.waitpid(pid, 0)"
+                )
+            }
+            // What is less than a line stays in C's own buffer, here as at a terminal, until somebody flushes it.
+            4 | 5 => format!("_ = libc.printf({bytes}), libc.fflush(None)"),
+            6 | 7 => format!("_ = os.write(1, {bytes})"),
+            8 => format!("_ = os.writev(1, [{bytes}])"),
+            9 => format!("_ = sys.stdout.buffer.write({bytes})"),
+            10 => format!("_ = sys.stdout.write('{text}'), sys.stdout.write({end:?})"),
+            11 => format!("sys.stdout.writelines(['{text}', {end:?}])"),
+            12 => format!("with open(1, 'w', closefd=False) as f: print('{text}', end={end:?}, file=f)"),
+            13 => format!("t = threading.Thread(target=lambda: print('{text}', end={end:?})); t.start(); t.join()"),
+            14 if end == "\n" && text.is_empty() => "print()".to_owned(),
+            _ => format!("print('{text}', end={end:?})"),
         };
-        code.push_str(&statement);
-        code.push('\n');
+        code.push_str(&format!("{statement}\n"));
+        expected.push_str(&format!("{text}{end}"));
     }
     session.run(&code).is(expected.as_bytes());
 }

@@ -70,24 +70,28 @@ fn bytes(session: &mut Session, random: &mut Random) {
 }
 
 /// Every way to print, one after the other.
+/// Pieces of text, by every means of printing; some are lines, some are less, some are the end of a line and no more.
 fn program_order(session: &mut Session, random: &mut Random) {
     let (mut code, mut expected) = (String::new(), String::new());
     for i in 0..random.magnitude(2, 16) {
-        let line = format!("{i} {}", random.below(1000));
-        expected.push_str(&line);
-        expected.push('\n');
-        let statement = match random.below(10) {
-            0 => format!("system('echo {line}')"),
-            1 => format!("system2('echo', '{line}')"),
-            2 => format!("cat(system('echo {line}', intern = TRUE), '\\n', sep = '')"),
-            3 => format!("x <- parallel::mccollect(parallel::mcparallel(cat('{line}\\n')))"),
-            4 => format!("{{p <- pipe('cat', 'w'); writeLines('{line}', p); close(p)}}"),
-            5 => format!("writeLines('{line}')"),
-            6 => format!("noquote(c(`{i}` = '{line}'))[[1]] |> writeLines()"),
-            _ => format!("cat('{line}\\n')"),
+        let text = format!("{i} {}", random.below(1000));
+        let text = if random.chance(3) { String::new() } else { text };
+        let end = if random.chance(3) && !text.is_empty() { "" } else { "\n" };
+        let echo = if end.is_empty() { format!("printf \"{text}\"") } else { format!("echo \"{text}\"") };
+        let cat = format!("cat('{text}', {end:?}, sep = '')");
+        let statement = match random.below(12) {
+            0 => format!("system('{echo}')"),
+            1 => format!("system2('sh', c('-c', shQuote('{echo}')))"),
+            2 => format!("cat(system('{echo}; echo', intern = TRUE)[1], {end:?}, sep = '')"),
+            3 => format!("x <- parallel::mccollect(parallel::mcparallel({cat}))"),
+            4 => format!("{{p <- pipe('cat', 'w'); cat('{text}', {end:?}, sep = '', file = p); close(p)}}"),
+            5 => format!("writeLines('{text}', sep = {end:?})"),
+            6 => format!("cat('{text}', {end:?}, sep = '', file = stdout())"),
+            7 => format!("cat('{text}', {end:?}, sep = '', file = '/dev/stdout')"),
+            _ => cat,
         };
-        code.push_str(&statement);
-        code.push('\n');
+        code.push_str(&format!("{statement}\n"));
+        expected.push_str(&format!("{text}{end}"));
     }
     session.run(&code).is(expected.as_bytes());
 }
