@@ -87,7 +87,7 @@ fn program_order(session: &mut Session, random: &mut Random) {
             4 => format!("{{p <- pipe('cat', 'w'); cat('{text}', {end:?}, sep = '', file = p); close(p)}}"),
             5 => format!("writeLines('{text}', sep = {end:?})"),
             6 => format!("cat('{text}', {end:?}, sep = '', file = stdout())"),
-            7 => format!("cat('{text}', {end:?}, sep = '', file = '/dev/stdout')"),
+            7 => format!("suppressWarnings(cat('{text}', {end:?}, sep = '', file = '/dev/stdout'))"),
             _ => cat,
         };
         code.push_str(&format!("{statement}\n"));
