@@ -107,9 +107,12 @@ class Worker:
         self.shutdown(0 if error[0] else 2000)
 
     def _read(self):
-        for line in self._in:
-            if line.strip():
-                self._events.put(json.loads(line))
+        try:
+            for line in self._in:
+                if line.strip():
+                    self._events.put(json.loads(line))
+        except ConnectionResetError:
+            pass  # It ended before it had read all that was sent; what it said has come.
         self._events.put(CLOSED)
 
     # What a supervisor sends.

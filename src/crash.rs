@@ -19,14 +19,24 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-const SIGNALS: [(libc::c_int, &str); 7] = [
+/// The faults, the limits, and what else ends a process that does not handle it: a timer of the user's own, say. Not those
+/// that mean something else to a session (SIGINT, SIGTERM, SIGHUP) or that a runtime ignores (SIGPIPE).
+const SIGNALS: [(libc::c_int, &str); 15] = [
     (libc::SIGSEGV, "SIGSEGV"),
     (libc::SIGBUS, "SIGBUS"),
     (libc::SIGFPE, "SIGFPE"),
     (libc::SIGILL, "SIGILL"),
     (libc::SIGABRT, "SIGABRT"),
     (libc::SIGSYS, "SIGSYS"),
+    (libc::SIGTRAP, "SIGTRAP"),
     (libc::SIGXCPU, "SIGXCPU"),
+    (libc::SIGXFSZ, "SIGXFSZ"),
+    (libc::SIGQUIT, "SIGQUIT"),
+    (libc::SIGALRM, "SIGALRM"),
+    (libc::SIGVTALRM, "SIGVTALRM"),
+    (libc::SIGPROF, "SIGPROF"),
+    (libc::SIGUSR1, "SIGUSR1"),
+    (libc::SIGUSR2, "SIGUSR2"),
 ];
 /// How long the handler waits for the output thread.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -85,8 +95,14 @@ pub(crate) fn install(emitter: std::sync::Arc<Emitter>, config: &Config) -> std:
         return Ok(());
     }
     give_stack();
-    for (signal, _) in SIGNALS {
-        // SAFETY: the handler has the signature that SA_SIGINFO asks for.
+    install_handlers();
+    Ok(())
+}
+
+/// Installs the handlers, also in the place of others': those that Rust's own start has installed, say. "Ignore" stays.
+pub fn install_handlers() {
+    for (signal, _) in SIGNALS.into_iter().filter(|(signal, _)| handler_of(*signal) != libc::SIG_IGN) {
+        // SAFETY: sigaction is plain data, and the handler has the signature that SA_SIGINFO asks for.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             action.sa_sigaction = on_fault as *const () as usize;
@@ -94,7 +110,21 @@ pub(crate) fn install(emitter: std::sync::Arc<Emitter>, config: &Config) -> std:
             libc::sigaction(signal, &action, std::ptr::null_mut());
         }
     }
-    Ok(())
+}
+
+/// The signals that have our handler at the moment: for a runtime that has recorded them as somebody's, and not as the default.
+pub fn handled() -> impl Iterator<Item = libc::c_int> {
+    let ours = on_fault as *const () as usize;
+    SIGNALS.into_iter().map(|(signal, _)| signal).filter(move |signal| handler_of(*signal) == ours)
+}
+
+fn handler_of(signal: libc::c_int) -> libc::sighandler_t {
+    // SAFETY: sigaction is plain data that the call fills.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &mut action);
+        action.sa_sigaction
+    }
 }
 
 /// Gives the calling thread a stack for handlers, so that an overflow of its own stack is told too. It is never freed.

@@ -195,7 +195,10 @@ fn take_over(py: Python<'_>) -> PyResult<()> {
 fn note_faults(py: Python<'_>) -> PyResult<()> {
     let faulthandler = py.import("faulthandler")?;
     if faulthandler.call_method0("is_enabled")?.is_truthy()? {
-        return Ok(());
+        // By the environment. Its handlers come before ours, which an executed interpreter has installed later.
+        faulthandler.call_method0("disable")?;
+        worker::crash::install_handlers();
+        return faulthandler.call_method0("enable").map(drop);
     }
     // Without a place for it a crash is told without its traceback.
     let Ok(notes) = worker::crash::make_notes() else { return Ok(()) };

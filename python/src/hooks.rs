@@ -5,7 +5,7 @@ use crate::{cells, figures, fork, input, library, session, sources, system};
 use pyo3::exceptions::{PyImportError, PyKeyboardInterrupt};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
-use worker::{child, interrupt};
+use worker::{child, crash, interrupt};
 
 /// Modules that something is done to once they are imported.
 const WATCHED: [&str; 4] = ["getpass", "select", "linecache", "matplotlib"];
@@ -190,11 +190,12 @@ impl Started {
 fn hook_signal(py: Python<'_>) -> PyResult<()> {
     let module = py.import("_signal")?;
     let original = module.getattr("signal")?.unbind();
-    // What Python found at its start was our handler; a user who asks is to see the default.
-    for signal in [libc::SIGTERM, libc::SIGHUP] {
+    // What Python found at its start were our handlers; a user who asks is to see the default, and may set it back.
+    for signal in [libc::SIGTERM, libc::SIGHUP].into_iter().chain(crash::handled()) {
         original.bind(py).call1((signal, module.getattr("SIG_DFL")?))?;
     }
     interrupt::install_end_handlers();
+    crash::install_handlers();
     let hooked = closure(py, c"signal", move |args, kwargs| {
         let result = original.bind(args.py()).call(args, kwargs)?;
         if !child::in_child() {

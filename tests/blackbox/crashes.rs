@@ -1,6 +1,8 @@
 //! L2: the last words of a process that dies by a fault: every byte before, `session_end`, and the true wait status.
 
-use crate::harness::{Session, launch, until_dead};
+use crate::harness::{Session, launch, launch_on, until_dead};
+use crate::pythons::{self, for_each_python};
+use crate::r::r;
 use std::os::unix::process::ExitStatusExt;
 use worker::client::{Event, Reason};
 use worker::protocol::EndReason;
@@ -42,6 +44,68 @@ fn l2_each_fault_is_told_and_is_the_process_s_death() {
         ("os.abort()".to_owned(), libc::SIGABRT, "SIGABRT"),
     ] {
         is_told(Session::python(), &code, signal, name);
+    }
+}
+
+#[test]
+fn l2_a_signal_that_nobody_handles_is_told_too() {
+    let timer = |name, which| format!("signal.setitimer(signal.{which}, 0.01)\nwhile True: pass  # {name}");
+    for (code, signal, name) in [
+        (timer("SIGALRM", "ITIMER_REAL"), libc::SIGALRM, "SIGALRM"),
+        (timer("SIGVTALRM", "ITIMER_VIRTUAL"), libc::SIGVTALRM, "SIGVTALRM"),
+        (timer("SIGPROF", "ITIMER_PROF"), libc::SIGPROF, "SIGPROF"),
+    ] {
+        is_told(Session::python(), &code, signal, name);
+    }
+    for (signal, name) in [
+        (libc::SIGQUIT, "SIGQUIT"),
+        (libc::SIGTRAP, "SIGTRAP"),
+        (libc::SIGUSR1, "SIGUSR1"),
+        (libc::SIGUSR2, "SIGUSR2"),
+        (libc::SIGXCPU, "SIGXCPU"),
+    ] {
+        is_told(
+            Session::python(),
+            "os.kill(os.getpid(), SIGNAL); time.sleep(100)".replace("SIGNAL", &signal.to_string()).as_str(),
+            signal,
+            name,
+        );
+    }
+    let mut s = r();
+    s.begin("cat('last'); tools::pskill(Sys.getpid(), tools::SIGUSR1); Sys.sleep(100)");
+    let end = s.ended();
+    assert_eq!((end.stdout.as_str(), end.ending.reason), ("last", Reason::Signal(libc::SIGUSR1)));
+    assert_eq!(end.ending.last.and_then(|last| last.signal).as_deref(), Some("SIGUSR1"));
+}
+
+#[test]
+fn p10_signals_are_handled_as_at_the_prompt() {
+    let all = "import signal\nprint({s.name: str(signal.getsignal(s)) for s in signal.Signals if s != signal.SIGINT})";
+    for_each_python(|s, python| {
+        s.says(all, &python.prints(all));
+        let code = "for n in signal.Signals:\n    if n not in (signal.SIGKILL, signal.SIGSTOP):\n        \
+                    old = signal.signal(n, lambda *a: None); signal.raise_signal(n); _ = signal.signal(n, old)";
+        s.says(code, "");
+    });
+    // What was ignored from the start still is.
+    for python in pythons::all() {
+        let launch = launch_on(python).through(["sh", "-c", "trap '' QUIT USR1; exec \"$@\"", "sh"]);
+        let mut s = Session::start(launch);
+        s.says("import signal\nsignal.getsignal(signal.SIGUSR1) is signal.SIG_IGN", "True\n");
+        s.says("signal.raise_signal(signal.SIGUSR1), signal.raise_signal(signal.SIGQUIT)", "(None, None)\n");
+    }
+}
+
+#[test]
+fn l2_a_faulthandler_of_the_users_environment_prints_and_the_crash_is_told() {
+    for python in pythons::all() {
+        let mut s = Session::start(launch_on(python).env("PYTHONFAULTHANDLER", "1"));
+        s.begin(&dying("ctypes.memset(0, 0, 1)"));
+        let end = s.ended();
+        assert_eq!(end.stdout, everything());
+        assert!(end.stderr.contains("Segmentation fault") && end.stderr.contains("<cell 1>"), "{}", end.stderr);
+        assert_eq!(end.ending.last.and_then(|last| last.signal).as_deref(), Some("SIGSEGV"));
+        assert_eq!(end.ending.status.signal(), Some(libc::SIGSEGV));
     }
 }
 
