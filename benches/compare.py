@@ -1,7 +1,7 @@
 """Measuring in turn, and comparing by medians: what every row of the table is made of."""
 
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass
@@ -28,6 +28,8 @@ class Bench:
     starts: dict
     """Name of a subject to a function that starts it; ours is first."""
     interpreter: str
+    writers: dict = field(default_factory=dict)
+    """The same for those that are of interest for their output alone."""
 
     def times(self, full, quick):
         return quick if self.quick else full

@@ -101,7 +101,7 @@ def trips(bench, metric, action, aims):
 
 
 def round_trip(bench):
-    aims = {"python3 -i": 1.2} if bench.lang == "python" else {}
+    aims = {"python3 -i -u": 1.2} if bench.lang == "python" else {}
     yield from trips(bench, "1+1", lambda s, count: [s.run("1+1") for _ in range(count)], aims)
 
 
@@ -110,7 +110,7 @@ def input_trip(bench):
         "python": "for _ in range({}): input('p> ')",
         "r": "for (i in 1:{}) readline('p> ')",
     }[bench.lang]
-    aims = {"python3 -i": 1.2} if bench.lang == "python" else {}
+    aims = {"python3 -i -u": 1.2} if bench.lang == "python" else {}
     name = {"python": "input()", "r": "readline()"}[bench.lang]
     yield from trips(bench, name, lambda s, count: s.answers(code.format(count), count), aims)
 
@@ -159,7 +159,7 @@ def setup(session, lang, size):
 
 def throughput(bench, metric, code, expected, aims, sizes):
     """`code` is a format of the size in bytes; `expected` gives what it prints."""
-    sessions = bench.open()
+    sessions = bench.open() | {name: start() for name, start in bench.writers.items()}
     lost = {}
     # Nobody waits minutes for a slow peer: it gets less to do, and speed is compared.
     size_of = {name: (sizes[1] if is_kernel(name) else sizes[0]) // (10 if name in SLOW else 1) for name in sessions}
@@ -208,14 +208,14 @@ def small_prints(bench):
         # A loop over `cat` spends its time in `cat`, which is R's own; the row of numbers has that.
         "r": "writeLines(rep(s, {size} %/% 80))",
     }[bench.lang]
-    aims = {"python3 -i": 2, "ipykernel": 4, "R on a terminal": 2}
+    aims = {"python3 -i -u": 2, "ipykernel": 4, "R on a terminal": 2}
     yield from throughput(bench, f"{sizes[0] // MIB} MiB in 80-byte lines", code, lines_of, aims, sizes)
 
 
 def one_write(bench):
     sizes = (64 * MIB, 64 * MIB) if not bench.quick else (64 * MIB, 16 * MIB)
     code = {"python": "_ = sys.stdout.write(big)", "r": "cat(big)"}[bench.lang]
-    aims = {"python3 -i": 0.9}
+    aims = {"python3 -i -u": 0.9, "python3 -i": 0.9}
     yield from throughput(bench, f"{sizes[0] // MIB} MiB in one write", code, lines_of, aims, sizes)
 
 
@@ -231,7 +231,7 @@ def print_numbers(bench):
         return "".join(f"{i}{end}" for i in range(size)).encode()
 
     name = {"python": "print(i)", "r": "cat(i, '\\n')"}[bench.lang]
-    aims = {"python3 -i": 1.9, "R on a terminal": 2}
+    aims = {"python3 -i -u": 1.9, "python3 -i": 1.9, "R on a terminal": 2}
     yield from throughput(bench, f"{count:,} {name}", code, expected, aims, (count, few))
 
 
@@ -284,7 +284,7 @@ def memory(bench):
     finally:
         close(sessions)
     ours, threads = idle[OURS]
-    plain = {"python": "python3 -i", "r": "R on a terminal"}[bench.lang]
+    plain = {"python": "python3 -i -u", "r": "R on a terminal"}[bench.lang]
     for name, (theirs, their_threads) in idle.items():
         if name != OURS:
             limit = "<= plain + 4" if name == plain and bench.lang == "python" else ""

@@ -97,9 +97,10 @@ def benches(options, worker, r):
     if options.lang != "r":
         starts = {
             OURS: lambda python=options.python: Worker([worker, "--python", python]),
-            "python3 -i": lambda: PythonPrompt(options.python),
+            "python3 -i -u": lambda: PythonPrompt(options.python, "-u"),
         }
-        yield Bench("python", options.quick, starts | kernels_of("python"), options.python)
+        writers = {"python3 -i": lambda: PythonPrompt(options.python)}
+        yield Bench("python", options.quick, starts | kernels_of("python"), options.python, writers)
     if options.lang != "python":
         if not r:
             print("no R: its rows are left out")
@@ -165,6 +166,9 @@ def main():
         install_peers(options.peers_venv)
     worker = os.path.abspath(options.worker) if options.worker else build()
     begun = time.monotonic()
+    # All start from the same: what CPython does by default.
+    for name in [name for name in os.environ if name.startswith("PYTHON")]:
+        del os.environ[name]
     gc.disable()
     signal.signal(signal.SIGALRM, too_long)
     load = os.getloadavg()[0]

@@ -252,12 +252,12 @@ class Prompted(Process):
 
 
 class PythonPrompt(Prompted):
-    """`python3 -i -u` over pipes."""
+    """`python3 -i` over pipes, which writes lines, or with `-u` each piece of one."""
 
-    def __init__(self, python):
+    def __init__(self, python, *flags):
         begun = now()
         self.process = subprocess.Popen(
-            [python, "-i", "-u", "-q"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0
+            [python, "-i", "-q", *flags], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0
         )
         self.stdin = self.process.stdin.fileno()
         self.stream = Stream(self.process.stdout.fileno())

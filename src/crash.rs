@@ -99,9 +99,14 @@ pub(crate) fn install(emitter: std::sync::Arc<Emitter>, config: &Config) -> std:
     Ok(())
 }
 
-/// Installs the handlers, also in the place of others': those that Rust's own start has installed, say. "Ignore" stays.
+/// Installs the handlers where the default action stands, and where Rust's own start has put something in its place. A handler
+/// of somebody else's stays, and so does "ignore".
 pub fn install_handlers() {
-    for (signal, _) in SIGNALS.into_iter().filter(|(signal, _)| handler_of(*signal) != libc::SIG_IGN) {
+    for (signal, _) in SIGNALS {
+        let is_rusts = matches!(signal, libc::SIGSEGV | libc::SIGBUS) && handler_of(signal) != libc::SIG_IGN;
+        if !is_rusts && handler_of(signal) != libc::SIG_DFL {
+            continue;
+        }
         // SAFETY: sigaction is plain data, and the handler has the signature that SA_SIGINFO asks for.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();

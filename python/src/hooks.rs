@@ -1,7 +1,7 @@
 //! Small hooks into CPython: modules that are looked after when they are imported, and functions that the session must see.
 
 use crate::bring_up::set_flag;
-use crate::{cells, figures, fork, input, library, session, sources, system};
+use crate::{cells, figures, fork, input, library, print, session, sources, system};
 use pyo3::exceptions::{PyImportError, PyKeyboardInterrupt};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
@@ -24,6 +24,7 @@ pub(crate) fn install(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()>
     hook_unraisable(py, sys)?;
     fork::hook(py)?;
     system::hook(py)?;
+    print::hook(py)?;
     hook_exit(py)
 }
 

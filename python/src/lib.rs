@@ -16,6 +16,7 @@ mod hooks;
 mod input;
 mod library;
 mod output;
+mod print;
 mod requests;
 mod sources;
 mod system;

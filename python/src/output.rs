@@ -11,6 +11,7 @@ use crate::session;
 use pyo3::PyTypeInfo;
 use pyo3::exceptions::{PyTypeError, PyUnicodeEncodeError};
 use pyo3::ffi;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
@@ -26,6 +27,8 @@ static HAS_USERS_ERRORS: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2]
 
 static STDOUT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static STDERR: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+/// `write` of stdout as the session has it.
+static WRITE_OUT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// Text that the main thread writes is of this role until the result is dropped.
 pub(crate) struct InRole(());
@@ -75,6 +78,17 @@ pub(crate) fn is_ours(py: Python<'_>, stream: Stream, object: &Bound<'_, PyAny>)
     slot.get(py).is_some_and(|own| own.is(object))
 }
 
+/// Whether `print` goes to the session: `sys.stdout` is the session's own, and so is its `write`.
+pub(crate) fn writes_to_session(py: Python<'_>) -> bool {
+    let is_so = || -> PyResult<bool> {
+        let stdout = crate::cells::sys(py)?.dict().get_item(intern!(py, "stdout"))?;
+        let Some(stdout) = stdout.filter(|stdout| is_ours(py, Stream::Stdout, stdout)) else { return Ok(false) };
+        let write = stdout.getattr(intern!(py, "write"))?;
+        Ok(WRITE_OUT.get(py).is_some_and(|own| own.is(&write)))
+    };
+    is_so().unwrap_or(false)
+}
+
 fn make<'py>(py: Python<'py>, stream: Stream) -> PyResult<Bound<'py, PyAny>> {
     let io = py.import("_io")?;
     let (fd, name, methods) = match stream {
@@ -86,7 +100,11 @@ fn make<'py>(py: Python<'py>, stream: Stream) -> PyResult<Bound<'py, PyAny>> {
     let functions = |first: usize| -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         for method in &methods.0[first..first + 2] {
-            dict.set_item(method.name(), method.object(py)?)?;
+            let object = method.object(py)?;
+            if std::ptr::eq(method, &METHODS_OUT.0[0]) {
+                let _ = WRITE_OUT.set(py, object.clone().unbind());
+            }
+            dict.set_item(method.name(), object)?;
         }
         Ok(dict)
     };
@@ -256,7 +274,7 @@ fn called(
     }
 }
 
-fn write_text(py: Python<'_>, stream: Stream, text: &Bound<'_, PyAny>) -> PyResult<ffi::Py_ssize_t> {
+pub(crate) fn write_text(py: Python<'_>, stream: Stream, text: &Bound<'_, PyAny>) -> PyResult<ffi::Py_ssize_t> {
     let Ok(text) = text.cast::<PyString>() else {
         let kind = text.get_type().name()?;
         return Err(PyTypeError::new_err(format!("write() argument must be str, not {kind}")));

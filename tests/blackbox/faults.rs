@@ -97,6 +97,28 @@ fn status_is_answered_when_reading_resumes() {
 }
 
 #[test]
+fn lines_that_threads_print_while_the_supervisor_stalls_are_not_mixed() {
+    let mut s = stalling();
+    let id = s.begin(
+        "import threading\n\
+         def go(k):\n    for i in range(20000): print(k, i, 'x' * 20)\n\
+         all = [threading.Thread(target=go, args=(k,)) for k in range(4)]\n\
+         for t in all: t.start()\nfor t in all: t.join()",
+    );
+    until_full(&mut s);
+    let said = s.finish(&id).ok().stdout;
+    let mut next = [0; 4];
+    for line in said.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [thread, number, rest] = words[..] else { panic!("{line:?}") };
+        let thread: usize = thread.parse().expect("a thread's number");
+        assert_eq!((number, rest), (next[thread].to_string().as_str(), "xxxxxxxxxxxxxxxxxxxx"));
+        next[thread] += 1;
+    }
+    assert_eq!(next, [20_000; 4]);
+}
+
+#[test]
 fn threads_run_and_fork_while_the_main_thread_waits_for_the_supervisor() {
     let folder = tempfile::tempdir().unwrap();
     let gate = folder.path().join("forked");

@@ -37,6 +37,7 @@ mod malformed;
 mod mcp_repl;
 mod merging;
 mod output;
+mod printing;
 mod prompt;
 mod r_cells;
 mod r_examples;
