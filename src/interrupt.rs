@@ -35,7 +35,8 @@ static DELIVER: AtomicUsize = AtomicUsize::new(0);
 static DELIVER_IS_HANDLER: AtomicBool = AtomicBool::new(false);
 /// Sets the runtime's own flag, from any thread; for moments when SIGINT is ignored.
 static SET_FLAG: AtomicUsize = AtomicUsize::new(0);
-
+/// Where on the stack the main thread's call of somebody else's handler stands; 0: nowhere.
+static IN_HANDLER: AtomicUsize = AtomicUsize::new(0);
 /// Called after each strike, on the control thread.
 static AFTER_STRIKE: AtomicUsize = AtomicUsize::new(0);
 
@@ -198,6 +199,12 @@ pub(crate) fn take_signalled() -> bool {
 extern "C" fn on_sigint(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let main = MAIN.load(SeqCst) as libc::pthread_t;
     let is_main = sys::this_thread() == main;
+    let here = std::ptr::from_ref(&main).addr();
+    // A library's handler that passes the signal on to what was there before, which was ours, comes back to us. That we look at
+    // the place and not at a mark alone: a handler may jump away and leave the mark standing.
+    if is_main && here < IN_HANDLER.load(SeqCst) {
+        return tell_flag();
+    }
     if !crate::child::in_child() {
         let is_told = handler_is_whole();
         // SAFETY: the kernel passes a valid siginfo to a handler with SA_SIGINFO; getpid cannot fail.
@@ -243,13 +250,26 @@ extern "C" fn on_sigint(signal: libc::c_int, info: *mut libc::siginfo_t, context
             // was installed without SA_SIGINFO.
             let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) =
                 unsafe { std::mem::transmute(deliver) };
+            IN_HANDLER.store(here, SeqCst);
             handler(signal, info, context);
+            IN_HANDLER.store(0, SeqCst);
         } else {
             // SAFETY: the pointer was stored by `install`, from a `Deliver`.
             let deliver: Deliver = unsafe { std::mem::transmute(deliver) };
             deliver();
         }
     });
+}
+
+/// Sets the runtime's own flag.
+fn tell_flag() {
+    let set_flag = SET_FLAG.load(SeqCst);
+    if set_flag != 0 {
+        HAS_DELIVERED.store(true, SeqCst);
+        // SAFETY: the pointer was stored from a `Deliver`.
+        let set_flag: Deliver = unsafe { std::mem::transmute(set_flag) };
+        set_flag();
+    }
 }
 
 fn keep_errno(body: impl FnOnce()) {
@@ -302,15 +322,10 @@ pub(crate) fn strike() {
         // The runtime has finalised and put the default back, which would end the process without a word.
         return;
     }
-    let is_ignored = action == libc::SIG_IGN;
-    let set_flag = SET_FLAG.load(SeqCst);
-    if is_ignored && set_flag != 0 {
+    if action == libc::SIG_IGN && SET_FLAG.load(SeqCst) != 0 {
         // C's system() ignores SIGINT while it waits. The flag is all then: a signal as well would be a second interrupt if the
         // wait ended at this moment.
-        // SAFETY: the pointer was stored from a `Deliver`.
-        let set_flag: Deliver = unsafe { std::mem::transmute(set_flag) };
-        HAS_DELIVERED.store(true, SeqCst);
-        set_flag();
+        tell_flag();
     } else {
         if !handler_is_whole() && current().sa_sigaction == own_handler() {
             set_handler();

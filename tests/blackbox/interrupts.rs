@@ -2,6 +2,7 @@
 
 use crate::harness::Session;
 use crate::pythons::for_each_python;
+use std::process::Command;
 use std::time::{Duration, Instant};
 use worker::client::Batch;
 use worker::protocol::Outcome;
@@ -32,6 +33,36 @@ fn i1_computation_is_interrupted() {
             false,
         );
         stops(s, "class A:\n    def __repr__(self):\n        while True: pass\nA()", false);
+    });
+}
+
+#[test]
+fn i1_a_library_that_handles_the_signal_and_passes_it_on_does_no_harm() {
+    let source = "#include <signal.h>\n\
+        static struct sigaction before; static int count;\n\
+        static void handle(int s, siginfo_t *i, void *c) {\n    count++;\n    \
+            if (before.sa_flags & SA_SIGINFO) before.sa_sigaction(s, i, c); else before.sa_handler(s);\n}\n\
+        int seen(void) { return count; }\n\
+        void begin(void) {\n    struct sigaction a = {0};\n    a.sa_flags = SA_RESTART | SA_SIGINFO;\n    \
+            a.sa_sigaction = handle; sigaction(SIGINT, &a, &before);\n}\n";
+    let folder = tempfile::tempdir().unwrap();
+    let (file, library) = (folder.path().join("chain.c"), folder.path().join("chain.so"));
+    std::fs::write(&file, source).unwrap();
+    let compiled = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&file).status().unwrap();
+    assert!(compiled.success());
+    for_each_python(|s, _| {
+        s.says(&format!("import ctypes, time; chain = ctypes.CDLL({:?})\n_ = chain.begin()", library), "");
+        for _ in 0..3 {
+            stops(s, "time.sleep(60)", true);
+            stops(s, "while True: pass", false);
+        }
+        s.says("chain.seen()", "6\n");
+        let signalled = s.begin("print('go', flush=True); time.sleep(60)");
+        s.until_printed(&signalled, "go\n");
+        s.until_asleep();
+        assert!(s.worker.signal(libc::SIGINT));
+        s.finish(&signalled).interrupted();
+        s.says("chain.seen()", "7\n");
     });
 }
 
