@@ -1,6 +1,7 @@
 """Top-level await: one event loop that lasts for the session."""
 
 import asyncio
+import contextvars
 import sys
 # Without the wrappers of `signal`, in whose frames an interrupt would be raised.
 from _signal import SIGINT, default_int_handler, getsignal, signal
@@ -8,6 +9,8 @@ from _signal import SIGINT, default_int_handler, getsignal, signal
 _loop = None
 # The last run did not come to its end, and may have left something in the loop that would stop the next one.
 _is_torn = False
+# What the cell's task has left in its context variables.
+_context = None
 _eval = eval
 
 
@@ -24,16 +27,36 @@ def begin(codes, namespace):
 
 
 async def _steps(codes, namespace):
+    global _context
     value = None
-    for code in codes:
-        value = _eval(code, namespace)
-        if code.co_flags & 0x80:
-            value = await value
-    return value
+    try:
+        for code in codes:
+            value = _eval(code, namespace)
+            if code.co_flags & 0x80:
+                value = await value
+        return value
+    finally:
+        _context = contextvars.copy_context()
+
+
+def _keep_context():
+    """A task has a context of its own; what a cell has set (numpy's and decimal's settings, say) is to hold in the next."""
+    global _context
+    context, _context = _context, None
+    for variable in context or ():
+        if variable.get(_loop) is not context[variable]:
+            variable.set(context[variable])
 
 
 def run(task, renew):
     """Runs a cell's task to its end; an interrupt stops it. `renew` has an interrupt come again."""
+    try:
+        return _run(task, renew)
+    finally:
+        _keep_context()
+
+
+def _run(task, renew):
     struck = None
     with _Interrupts(task, renew) as interrupts:
         while True:
@@ -88,14 +111,15 @@ class _Interrupts:
         self.is_over = True
 
     def _handle(self, number, frame):
-        if self.is_over or not _is_of_loop(frame):
+        if self.is_over:
             raise KeyboardInterrupt
-        while frame and frame.f_code is not run.__code__:
-            if not _is_of_loop(frame):
-                self.renew()
-                return
-            frame = frame.f_back
-        self.cancel()
+        modules = list(_modules(frame))
+        if all(_is_of_loop(module) or module == "nest_asyncio" for module in modules):
+            self.cancel()
+        elif _is_of_loop(modules[0]):
+            self.renew()
+        else:
+            raise KeyboardInterrupt
 
     def cancel(self):
         self.has_cancelled = True
@@ -104,8 +128,14 @@ class _Interrupts:
         _loop.call_soon_threadsafe(int)
 
 
-def _is_of_loop(frame):
-    module = frame.f_globals.get("__name__")
+def _modules(frame):
+    """The modules of the code that runs and of its callers, down to the run of the cell's task."""
+    while frame and frame.f_code is not _run.__code__:
+        yield frame.f_globals.get("__name__")
+        frame = frame.f_back
+
+
+def _is_of_loop(module):
     return isinstance(module, str) and (module.startswith(("asyncio.", "<worker ")) or module == "selectors")
 
 

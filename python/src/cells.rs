@@ -161,7 +161,7 @@ fn run_cell(py: Python<'_>, cell: &Cell) -> Ended {
         interrupt::allow();
         let value = evaluate(py, &compiled, &namespace)?;
         if compiled.last.is_some() {
-            display(py, &value)?;
+            display(py, &value).map_err(|error| compile::raise_at_last(py, error, &source, &file, &namespace))?;
         }
         // An interrupt that came with the last instruction is this cell's.
         py.check_signals()
@@ -244,7 +244,12 @@ fn display(py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
     let hook =
         sys(py)?.getattr(intern!(py, "displayhook")).map_err(|_| PyRuntimeError::new_err("lost sys.displayhook"))?;
     let _role = InRole::enter(Role::Result);
-    hook.call1((value,)).map(drop)
+    let shown = hook.call1((value,)).map(drop);
+    if !child::in_child() {
+        // What a stream of the user's own holds back is the result too.
+        output::flush_replaced(py);
+    }
+    shown
 }
 
 fn failed(py: Python<'_>, error: PyErr) -> Ended {

@@ -5,7 +5,7 @@
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::types::{PyCFunction, PyDict, PyList, PyTuple};
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
 const ONLY_AST: i32 = 0x400;
@@ -83,6 +83,42 @@ pub(crate) fn cell<'py>(py: Python<'py>, source: &str, file: &str) -> PyResult<C
     Ok(compiled)
 }
 
+/// Raises an error that showing the cell's value ended in from within the cell, as the prompt has it: its traceback begins with
+/// the last expression.
+pub(crate) fn raise_at_last(
+    py: Python<'_>,
+    error: PyErr,
+    source: &str,
+    file: &str,
+    namespace: &Bound<'_, PyDict>,
+) -> PyErr {
+    let raise = || -> PyResult<()> {
+        let flags = ONLY_AST | ALLOW_TOP_LEVEL_AWAIT | FUTURES.load(Relaxed);
+        let tree = compile(&source.into_pyobject(py)?.into_any(), file, "exec", flags)?;
+        let last = tree.getattr("body")?.get_item(-1)?;
+        let call = compile(&"show()".into_pyobject(py)?.into_any(), file, "eval", ONLY_AST)?;
+        let body = call.getattr("body")?;
+        for node in [&body, &body.getattr("func")?] {
+            for place in ["lineno", "col_offset", "end_lineno", "end_col_offset"] {
+                node.setattr(place, last.getattr(place)?)?;
+            }
+        }
+        let code = compile(&call, file, "eval", 0)?;
+        let locals = PyDict::new(py);
+        let error = error.clone_ref(py);
+        let show = PyCFunction::new_closure(py, None, None, move |arguments: &Bound<'_, PyTuple>, _options| {
+            Err::<(), _>(error.clone_ref(arguments.py()))
+        })?;
+        locals.set_item("show", show)?;
+        evaluate_in(py, &code, namespace, &locals).map(drop)
+    };
+    // What cannot be parsed again, after all, keeps its own traceback.
+    match raise() {
+        Err(raised) if raised.value(py).is(error.value(py)) => raised,
+        _ => error,
+    }
+}
+
 fn flags_of(code: &Bound<'_, PyAny>) -> PyResult<i32> {
     code.getattr(pyo3::intern!(code.py(), "co_flags"))?.extract()
 }
@@ -108,9 +144,18 @@ pub(crate) fn evaluate<'py>(
     code: &Bound<'py, PyAny>,
     namespace: &Bound<'py, PyDict>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    evaluate_in(py, code, namespace, namespace)
+}
+
+fn evaluate_in<'py>(
+    py: Python<'py>,
+    code: &Bound<'py, PyAny>,
+    globals: &Bound<'py, PyDict>,
+    locals: &Bound<'py, PyDict>,
+) -> PyResult<Bound<'py, PyAny>> {
     // SAFETY: the code is one that `compile` gave; the call returns a new reference or sets an error.
     unsafe {
-        let result = ffi::PyEval_EvalCode(code.as_ptr(), namespace.as_ptr(), namespace.as_ptr());
+        let result = ffi::PyEval_EvalCode(code.as_ptr(), globals.as_ptr(), locals.as_ptr());
         Bound::from_owned_ptr_or_err(py, result)
     }
 }

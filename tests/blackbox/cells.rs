@@ -43,6 +43,14 @@ fn p1_hostile_source_is_an_error_and_no_more() {
 }
 
 #[test]
+fn p2_a_value_is_the_result_on_a_stream_of_the_users_own_too() {
+    let mut s = Session::python();
+    s.says("import io, sys\nsys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding='utf-8')", "");
+    let cell = s.says("print('text')\n'value'", "text\n'value'\n");
+    assert!(cell.result.ends_with("'value'\n"), "{:?}", cell.result);
+}
+
+#[test]
 fn p2_the_last_expression_is_printed_as_at_the_prompt() {
     for_each_python(|s, _| {
         let cell = s.says("1 + 1", "2\n");

@@ -120,3 +120,58 @@ fn p8_a_second_interrupt_leaves_nothing_in_the_loop() {
         s.says("await asyncio.sleep(0.01, 'next')", "'next'\n");
     });
 }
+
+/// The shape of `nest_asyncio`: the loop's methods are replaced by plain Python that can be entered again.
+const NESTING: &str = "import asyncio, sys, types
+nest_asyncio = types.ModuleType('nest_asyncio')
+exec('''
+import asyncio
+def run_until_complete(self, future):
+    task = asyncio.ensure_future(future, loop=self)
+    asyncio._set_running_loop(self)
+    while not task.done():
+        run_once(self)
+    asyncio._set_running_loop(None)
+    return task.result()
+def run_once(self):
+    late = self._scheduled[0]._when - self.time() if self._scheduled else None
+    self._process_events(self._selector.select(0 if self._ready else late))
+    while self._scheduled and self._scheduled[0]._when <= self.time():
+        self._ready.append(self._scheduled.pop(0))
+    for _ in range(len(self._ready)):
+        handle = self._ready.popleft()
+        if not handle._cancelled:
+            handle._run()
+asyncio.BaseEventLoop.run_until_complete = run_until_complete
+''', vars(nest_asyncio))";
+
+#[test]
+fn p8_an_awaited_cell_is_interrupted_where_the_loop_can_be_nested() {
+    for_each_python(|s, _| {
+        s.says(NESTING, "");
+        s.says("await asyncio.sleep(0.01, 'slept')", "'slept'\n");
+        for _ in 0..3 {
+            let id = s.begin("print('go', flush=True)\nawait asyncio.sleep(60)");
+            s.until_printed(&id, "go\n");
+            s.until_asleep();
+            s.interrupt();
+            s.finish(&id).interrupted();
+            s.says("1 + 1", "2\n");
+        }
+    });
+}
+
+#[test]
+fn p8_what_an_awaited_cell_sets_in_its_context_holds_in_the_next() {
+    for_each_python(|s, _| {
+        s.says("import asyncio, contextvars, decimal\nv = contextvars.ContextVar('v', default=0)", "");
+        s.says("v.set(1); await asyncio.sleep(0)", "");
+        s.says("v.get()", "1\n");
+        s.says("decimal.setcontext(decimal.Context(prec=5)); await asyncio.sleep(0)", "");
+        s.says("decimal.Decimal(1) / 3", "Decimal('0.33333')\n");
+        s.run("v.set(2); await asyncio.sleep(0); 1/0").failed("ZeroDivisionError");
+        s.says("await asyncio.sleep(0, v.get())", "2\n");
+        s.says("async def child(): v.set(3)\nawait asyncio.create_task(child())\nv.get()", "2\n");
+        s.says("v.get()", "2\n");
+    });
+}

@@ -139,3 +139,23 @@ fn p5_errors_behind_an_error_show_the_users_frames_too() {
         assert!(!cell.stderr.contains("<worker"), "{}", cell.stderr);
     });
 }
+
+#[test]
+fn p5_an_error_while_a_value_is_shown_begins_at_the_cell() {
+    for_each_python(|s, _| {
+        s.says("class C:\n    def __repr__(self): return self.what()\n    def what(self): return 5", "");
+        // Python 3.13 marks the parentheses, as at its prompt.
+        let without_marks = |text: &str| text.replace("    ~^^\n", "");
+        let cell = s.run("x = 1\nC()").failed("TypeError");
+        let wanted = "Traceback (most recent call last):\n  File \"<cell 2>\", line 2, in <module>\n    C()\n\
+                      TypeError: __repr__ returned non-string (type int)\n";
+        assert_eq!(without_marks(&cell.stderr), wanted);
+        s.says("C.what = lambda self: 1/0", "");
+        let cell = s.run("C()").failed("ZeroDivisionError");
+        let begin = "Traceback (most recent call last):\n  File \"<cell 4>\", line 1, in <module>\n    C()\n  \
+                     File \"<cell 1>\", line 2, in __repr__\n";
+        assert!(without_marks(&cell.stderr).starts_with(begin), "{}", cell.stderr);
+        let cell = s.run("import asyncio\nawait asyncio.sleep(0, C())").failed("ZeroDivisionError");
+        assert!(cell.stderr.contains("\"<cell 5>\", line 2, in <module>\n"), "{}", cell.stderr);
+    });
+}
