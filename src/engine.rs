@@ -3,6 +3,7 @@
 //! The engine pulls: it asks for the next cell and for standard input, and it tells how a cell ended. That fits a runtime
 //! that we drive (Python) and one that drives us (R).
 
+mod exiting;
 mod saying;
 
 pub use saying::Image;
@@ -158,7 +159,9 @@ impl Engine {
         output::spawn(emitter.clone())?;
         crash::install(emitter, &shared.config)?;
         control::spawn(shared.clone(), requests)?;
-        Ok(Engine(shared))
+        let engine = Engine(shared);
+        exiting::watch(&engine);
+        Ok(engine)
     }
 
     /// A session of a test: all of the core over a channel, and nothing of the process. The calling thread is its main one.

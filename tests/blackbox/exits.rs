@@ -2,8 +2,11 @@
 
 use crate::harness::{Session, until_dead};
 use crate::pythons::{self, for_each_python};
+use crate::r::r;
 use crate::said::End;
+use std::process::Command;
 use worker::client::{Batch, Reason};
+use worker::protocol::EndReason;
 
 /// Runs a last cell and sees the end.
 #[track_caller]
@@ -209,4 +212,46 @@ fn l2_nothing_outlives_a_process_that_ends_itself_at_once() {
         until_dead(pid);
         assert!(!std::path::Path::new(folder).exists(), "{folder} was left");
     }
+}
+
+#[test]
+fn l1_a_library_that_calls_exit_ends_the_session_in_the_plain_way() {
+    let python = "import ctypes, os\nlibc = ctypes.CDLL(None)\nprint('before', end='')\n_ = os.system('echo child')\n\
+                  libc.printf(b'stdio'); libc.exit(4)";
+    for interpreter in pythons::all() {
+        let mut s = Session::on(interpreter);
+        s.says("import tempfile; folder = tempfile.gettempdir()", "");
+        let folder = s.run("print(folder)").ok().stdout;
+        s.begin(python);
+        let end = s.ended();
+        assert_eq!(end.stdout, "beforechild\nstdio");
+        let last = end.ending.last.expect("a session_end");
+        assert_eq!((last.reason, last.exit_code), (EndReason::RuntimeExit, Some(4)), "{last:?}");
+        assert_eq!(end.ending.status.code(), Some(4));
+        assert!(!std::path::Path::new(folder.trim()).exists(), "its temporary directory is left");
+    }
+    // In a thread, and in a forked child, whose end is its own.
+    let mut s = Session::python();
+    s.says("import ctypes, os, threading\nlibc = ctypes.CDLL(None)\npid = os.fork()\nif not pid: libc.exit(3)\nos.waitpid(pid, 0)[1] >> 8", "3\n");
+    s.begin("threading.Thread(target=libc.exit, args=(5,)).start()\nwhile True: pass");
+    let end = s.ended();
+    assert_eq!(end.ending.last.map(|last| (last.reason, last.exit_code)), Some((EndReason::RuntimeExit, Some(5))));
+}
+
+#[test]
+fn l1_a_library_that_calls_exit_ends_a_session_of_r_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, library) = (folder.path().join("leave.c"), folder.path().join("leave.so"));
+    let source =
+        "#include <stdio.h>\n#include <stdlib.h>\nvoid leave(int *status) { printf(\"stdio\"); exit(*status); }\n";
+    std::fs::write(&file, source).unwrap();
+    let compiled = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&file).status().unwrap();
+    assert!(compiled.success());
+    let mut s = r();
+    s.begin(&format!("dyn.load('{}'); cat('before '); system('echo child'); .C('leave', 4L)", library.display()));
+    let end = s.ended();
+    assert_eq!(end.stdout, "before child\nstdio");
+    let last = end.ending.last.expect("a session_end");
+    assert_eq!((last.reason, last.exit_code), (EndReason::RuntimeExit, Some(4)), "{last:?}");
+    assert_eq!(end.ending.status.code(), Some(4));
 }

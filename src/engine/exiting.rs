@@ -1,0 +1,69 @@
+//! The end by C's `exit()`: a library that calls it ends the session, and that is said like every other end.
+
+#![expect(unsafe_code, reason = "C's exit handlers")]
+
+use super::Engine;
+use crate::child;
+use crate::interrupt;
+use crate::protocol::{EndReason, SessionEnd};
+use crate::session::Phase;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// How long the session's state is waited for. Who calls `exit()` while holding it waits for himself.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+static SESSION: OnceLock<(Engine, u32)> = OnceLock::new();
+
+/// From now on an `exit()` of this process is the end of the session, unless its end has been said by then.
+pub(super) fn watch(engine: &Engine) {
+    if SESSION.set((engine.clone(), std::process::id())).is_err() {
+        return;
+    }
+    // SAFETY: the handlers are plain C functions that live as long as the process.
+    unsafe {
+        #[cfg(target_os = "linux")]
+        on_exit(at_exit_with_status, std::ptr::null_mut());
+        #[cfg(not(target_os = "linux"))]
+        libc::atexit(at_exit);
+    }
+}
+
+#[cfg(target_os = "linux")]
+unsafe extern "C" {
+    fn on_exit(handler: extern "C" fn(libc::c_int, *mut libc::c_void), argument: *mut libc::c_void) -> libc::c_int;
+}
+
+#[cfg(target_os = "linux")]
+extern "C" fn at_exit_with_status(status: libc::c_int, _argument: *mut libc::c_void) {
+    say_end(Some(status));
+}
+
+/// Where the handler is not told the status.
+#[cfg(not(target_os = "linux"))]
+extern "C" fn at_exit() {
+    say_end(None);
+}
+
+fn say_end(status: Option<libc::c_int>) {
+    let Some((engine, process)) = SESSION.get() else { return };
+    if child::in_child() || *process != std::process::id() {
+        return;
+    }
+    if interrupt::is_main_thread() {
+        interrupt::forbid();
+    }
+    let Some(state) = engine.0.state.try_lock_for(PATIENCE) else { return };
+    let (has_ended, is_up) = (matches!(state.phase, Phase::Ended), !matches!(state.phase, Phase::Starting { .. }));
+    drop(state);
+    if has_ended {
+        return;
+    }
+    let (reason, message) = match is_up {
+        true => (EndReason::RuntimeExit, "native code called exit()"),
+        false => (EndReason::StartupFailed, "native code called exit() while the runtime started"),
+    };
+    let mut end = SessionEnd::new(reason).with_message(message.to_owned());
+    end.exit_code = status.map(|status| i64::from(status & 0xff));
+    engine.end(Some(end));
+}
