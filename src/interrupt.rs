@@ -52,19 +52,22 @@ thread_local! {
     static IS_MAIN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Makes the calling thread the one that interrupts go to, with SIGINT blocked, and sets an inherited "ignore" back.
+/// Makes the calling thread the one that interrupts go to, with SIGINT blocked. Sets an inherited "ignore" back: of SIGINT, and
+/// of SIGCHLD, under which nobody learns how a child has ended.
 pub(crate) fn adopt_main_thread() {
     MAIN.store(sys::this_thread() as usize, SeqCst);
     IS_MAIN.set(true);
     forbid();
     // SAFETY: plain sigaction calls on a zeroed structure, which is a valid one.
     unsafe {
-        let mut current: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(libc::SIGINT, std::ptr::null(), &mut current);
-        if current.sa_sigaction == libc::SIG_IGN {
-            current = std::mem::zeroed();
-            current.sa_sigaction = libc::SIG_DFL;
-            libc::sigaction(libc::SIGINT, &current, std::ptr::null_mut());
+        for signal in [libc::SIGINT, libc::SIGCHLD] {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(signal, std::ptr::null(), &mut action);
+            if action.sa_sigaction == libc::SIG_IGN {
+                action = std::mem::zeroed();
+                action.sa_sigaction = libc::SIG_DFL;
+                libc::sigaction(signal, &action, std::ptr::null_mut());
+            }
         }
         // A write to a pipe without a reader is an error for the writer and not the end of the process. A handler, unlike
         // "ignore", is not inherited by programs that children run.

@@ -23,6 +23,7 @@ fn lives(launch: Launch) {
     }
     let last = s.run("import os\nos.write(1, b'raw\\n') and os.system('echo child; cat')");
     assert_eq!(last.ok().stdout, "raw\nchild\n0\n");
+    assert_eq!(s.run("os.waitstatus_to_exitcode(os.system('exit 4'))").ok().stdout, "4\n");
     s.shutdown();
 }
 
