@@ -76,18 +76,20 @@ impl Screen {
             Event::OutputText(text) => self.text(&text),
             Event::OutputImage(image) => self.image(&image),
             Event::Ready(ready) => self.news.send(News::Ready(ready)).ok()?,
+            // Whoever has seen the note and presses Enter finds what it speaks of.
             Event::InputWait(wait) => {
-                if self.shared.is_editing.load(Ordering::SeqCst) {
-                    self.note(&format!("[a background thread waits for input: {:?}]", wait.prompt));
-                }
+                let note = format!("[a background thread waits for input: {:?}]", wait.prompt);
                 self.news.send(News::Wait(wait)).ok()?;
+                if self.shared.is_editing.load(Ordering::SeqCst) {
+                    self.note(&note);
+                }
             }
             Event::Response(response) => self.news.send(News::Response(response)).ok()?,
             Event::SessionEnd(end) => {
+                self.news.send(News::End(end)).ok()?;
                 if self.shared.is_editing.load(Ordering::SeqCst) {
                     self.note("[the session has ended: press Enter]");
                 }
-                self.news.send(News::End(end)).ok()?;
             }
             // What was typed is on the screen already, and a display is said as text too.
             _ => {}
