@@ -68,6 +68,14 @@ for transport in ("socket", "pipes", "stdio"):
     worker.cell("import ctypes; print('go', flush=True); ctypes.PyDLL(None).sleep(1000)")
     while worker.recv(30)["type"] != "output_text": pass
     assert str(worker.kill()) == "killed: SIGKILL"
+    # Gone before it has read what it was sent.
+    import os, signal
+    worker = Worker(transport=transport)
+    while "runtime" not in worker.recv(30): pass
+    os.kill(worker.process.pid, signal.SIGSTOP)
+    worker.cell("1")
+    os.kill(worker.process.pid, signal.SIGKILL)
+    assert list(worker) == [] and str(worker.wait(30)) == "signal: SIGKILL"
     worker = Worker(transport=transport)
     worker.cell("1")
     worker.close_requests()
