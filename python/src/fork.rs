@@ -5,9 +5,11 @@
 
 #![expect(unsafe_code, reason = "fork itself, and what CPython wants around it")]
 
+use crate::stand_in::Original;
 use pyo3::exceptions::PyDeprecationWarning;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
 use std::ffi::CString;
 use std::io;
 use worker::interrupt;
@@ -15,32 +17,36 @@ use worker::interrupt;
 /// The main thread, the control thread and the output thread.
 const OWN_THREADS: usize = 3;
 
+static FORK: Original = Original::new();
+static FORKPTY: Original = Original::new();
+
 /// Replaces both functions.
 pub(crate) fn hook(py: Python<'_>) -> PyResult<()> {
     let posix = py.import("posix")?;
     let os = py.import("os")?;
-    for function in [wrap_pyfunction!(fork, py)?, wrap_pyfunction!(forkpty, py)?] {
-        let name = function.getattr("__name__")?.extract::<String>()?;
-        posix.setattr(name.as_str(), &function)?;
-        os.setattr(name.as_str(), &function)?;
+    os.setattr("fork", FORK.replace(&posix, "fork", &wrap_pyfunction!(fork, py)?)?)?;
+    os.setattr("forkpty", FORKPTY.replace(&posix, "forkpty", &wrap_pyfunction!(forkpty, py)?)?)
+}
+
+#[pyfunction]
+#[pyo3(signature = (*args, **options))]
+fn fork<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
+    if !args.is_empty() || options.is_some() {
+        // CPython's own says what is wrong.
+        return FORK.call(args, options);
     }
-    Ok(())
-}
-
-/// Fork a child process.
-///
-/// Return 0 to child process and PID of child to parent process.
-#[pyfunction]
-fn fork(py: Python<'_>) -> PyResult<libc::pid_t> {
     // SAFETY: fork is called between CPython's own hooks, with the GIL held.
-    around(py, "fork", || unsafe { libc::fork() })
+    let pid = around(args.py(), "fork", || unsafe { libc::fork() })?;
+    Ok(pid.into_pyobject(args.py())?.into_any())
 }
 
-/// Fork a new process with a new pseudo-terminal as controlling tty.
-///
-/// Returns a tuple of (pid, master_fd). Like fork(), return pid of 0 to the child process, and pid of child to the parent process.
 #[pyfunction]
-fn forkpty(py: Python<'_>) -> PyResult<(libc::pid_t, libc::c_int)> {
+#[pyo3(signature = (*args, **options))]
+fn forkpty<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
+    if !args.is_empty() || options.is_some() {
+        return FORKPTY.call(args, options);
+    }
+    let py = args.py();
     let mut master = -1;
     let nothing = std::ptr::null_mut();
     // SAFETY: the same; forkpty writes one int, and takes null for what is not wanted.
@@ -49,7 +55,7 @@ fn forkpty(py: Python<'_>) -> PyResult<(libc::pid_t, libc::c_int)> {
         // As CPython's own: the descriptor is not inherited.
         let _ = py.import("os")?.call_method1("set_inheritable", (master, false));
     }
-    Ok((pid, master))
+    Ok((pid, master).into_pyobject(py)?.into_any())
 }
 
 fn around(py: Python<'_>, name: &str, fork: impl FnOnce() -> libc::pid_t) -> PyResult<libc::pid_t> {

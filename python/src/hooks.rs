@@ -1,10 +1,12 @@
 //! Small hooks into CPython: modules that are looked after when they are imported, and functions that the session must see.
 
 use crate::bring_up::set_flag;
-use crate::{cells, figures, fork, input, library, print, session, sources, system};
+use crate::stand_in::Original;
+use crate::{cells, figures, fork, input, library, output, print, session, sources, system};
 use pyo3::exceptions::{PyImportError, PyKeyboardInterrupt};
 use pyo3::prelude::*;
-use pyo3::types::{PyCFunction, PyDict, PyTuple};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyTuple};
 use worker::{child, crash, interrupt};
 
 /// Modules that something is done to once they are imported.
@@ -115,6 +117,15 @@ impl Bridge {
         input::owns_stdin(session())
     }
 
+    /// Puts these functions in the places of C functions of the module `select`.
+    fn replace_select(&self, module: &Bound<'_, PyAny>, select: Py<PyAny>, poll: Py<PyAny>) -> PyResult<()> {
+        let py = module.py();
+        SELECT.replace(module, "select", &wrap_pyfunction!(self::select, py)?)?;
+        POLL.replace(module, "poll", &wrap_pyfunction!(self::poll, py)?)?;
+        let _ = (PATCHED_SELECT.set(py, select), PATCHED_POLL.set(py, poll));
+        Ok(())
+    }
+
     fn read_hidden(&self, py: Python<'_>, prompt: &str) -> PyResult<Option<String>> {
         input::read_hidden(py, prompt)
     }
@@ -125,46 +136,73 @@ impl Bridge {
     }
 }
 
-fn closure<'py, F>(py: Python<'py>, name: &'static std::ffi::CStr, body: F) -> PyResult<Bound<'py, PyCFunction>>
-where
-    F: Fn(&Bound<'_, PyTuple>, Option<&Bound<'_, PyDict>>) -> PyResult<Py<PyAny>> + Send + Sync + 'static,
-{
-    PyCFunction::new_closure(
-        py,
-        Some(name),
-        None,
-        move |args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>| body(args, kwargs),
-    )
-}
+static START_THREAD: Original = Original::new();
+static START_NEW: Original = Original::new();
+static START_JOINABLE: Original = Original::new();
 
 /// A thread belongs to the cell that started it: what it reads is said to be that cell's.
 fn hook_threads(py: Python<'_>, modules: &Bound<'_, PyAny>) -> PyResult<()> {
     let thread = py.import("_thread")?;
-    for name in [c"start_new_thread", c"start_new", c"start_joinable_thread"] {
-        let text = name.to_str().unwrap_or_default();
-        let Ok(original) = thread.getattr(text) else { continue };
-        let original = original.unbind();
-        let hooked = closure(py, name, move |args, kwargs| {
-            let py = args.py();
-            let original = original.bind(py);
-            let Ok(function) = args.get_item(0) else { return Ok(original.call(args, kwargs)?.unbind()) };
-            let started = Started { function: function.unbind(), cell: child_cell() };
-            let rest = args.get_slice(1, args.len());
-            let mut all = vec![Bound::new(py, started)?.into_any()];
-            all.extend(rest.iter());
-            Ok(original.call(PyTuple::new(py, all)?, kwargs)?.unbind())
-        })?;
-        thread.setattr(text, &hooked)?;
+    let threading = if modules.contains("threading")? { Some(modules.get_item("threading")?) } else { None };
+    for (name, original, ours) in [
+        ("start_new_thread", &START_THREAD, wrap_pyfunction!(start_new_thread, py)?),
+        ("start_new", &START_NEW, wrap_pyfunction!(start_new, py)?),
+        ("start_joinable_thread", &START_JOINABLE, wrap_pyfunction!(start_joinable_thread, py)?),
+    ] {
+        // Python has the last one since 3.13.
+        if !thread.hasattr(name)? {
+            continue;
+        }
+        let hooked = original.replace(&thread, name, &ours)?;
         // `threading` keeps a name of its own for it.
-        if modules.contains("threading")? {
-            let threading = modules.get_item("threading")?;
-            let own = format!("_{text}");
-            if threading.hasattr(own.as_str())? {
-                threading.setattr(own.as_str(), &hooked)?;
-            }
+        let own = format!("_{name}");
+        if let Some(threading) = &threading
+            && threading.hasattr(own.as_str())?
+        {
+            threading.setattr(own.as_str(), &hooked)?;
         }
     }
     Ok(())
+}
+
+#[pyfunction]
+#[pyo3(signature = (*args, **options))]
+fn start_new_thread<'py>(
+    args: &Bound<'py, PyTuple>,
+    options: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    start_thread(&START_THREAD, args, options)
+}
+
+#[pyfunction]
+#[pyo3(signature = (*args, **options))]
+fn start_new<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
+    start_thread(&START_NEW, args, options)
+}
+
+#[pyfunction]
+#[pyo3(signature = (*args, **options))]
+fn start_joinable_thread<'py>(
+    args: &Bound<'py, PyTuple>,
+    options: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    start_thread(&START_JOINABLE, args, options)
+}
+
+fn start_thread<'py>(
+    original: &'static Original,
+    args: &Bound<'py, PyTuple>,
+    options: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = args.py();
+    let Ok(function) = args.get_item(0) else { return original.call(args, options) };
+    if !function.is_callable() {
+        return original.call(args, options);
+    }
+    let started = Started { function: function.unbind(), cell: child_cell() };
+    let mut all = vec![Bound::new(py, started)?.into_any()];
+    all.extend(args.iter().skip(1));
+    original.call(&PyTuple::new(py, all)?, options)
 }
 
 fn child_cell() -> Option<std::sync::Arc<worker::CellRef>> {
@@ -190,59 +228,120 @@ impl Started {
 /// Whoever sets a handler of SIGINT takes our filter away: it is put in front of the new one.
 fn hook_signal(py: Python<'_>) -> PyResult<()> {
     let module = py.import("_signal")?;
-    let original = module.getattr("signal")?.unbind();
+    let original = module.getattr("signal")?;
     // What Python found at its start were our handlers; a user who asks is to see the default, and may set it back.
     for signal in [libc::SIGTERM, libc::SIGHUP].into_iter().chain(crash::handled()) {
-        original.bind(py).call1((signal, module.getattr("SIG_DFL")?))?;
+        original.call1((signal, module.getattr("SIG_DFL")?))?;
     }
     interrupt::install_end_handlers();
     crash::install_handlers();
-    let hooked = closure(py, c"signal", move |args, kwargs| {
-        let result = original.bind(args.py()).call(args, kwargs)?;
-        if !child::in_child() {
-            interrupt::install_before_current(set_flag);
-        }
-        Ok(result.unbind())
-    })?;
-    module.setattr("signal", hooked)
+    SIGNAL.replace(&module, "signal", &wrap_pyfunction!(set_handler, py)?).map(drop)
 }
+
+static SIGNAL: Original = Original::new();
+
+#[pyfunction]
+#[pyo3(signature = (*args, **options))]
+fn set_handler<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
+    let result = SIGNAL.call(args, options)?;
+    if !child::in_child() {
+        interrupt::install_before_current(set_flag);
+    }
+    Ok(result)
+}
+
+static UNRAISABLE: Original = Original::new();
 
 /// An interrupt that strikes in a destructor or in a weak reference's callback is dropped by CPython, and the cell would go
 /// on: it is raised again where it can be. In a handler at the runtime's exit it has done its work: the next one runs.
 fn hook_unraisable(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()> {
-    let original = sys.getattr("__unraisablehook__")?.unbind();
-    let hooked = closure(py, c"unraisablehook", move |args, kwargs| {
-        let py = args.py();
-        let is_interrupt =
-            || args.get_item(0)?.getattr("exc_type").map(|kind| kind.is(py.get_type::<PyKeyboardInterrupt>()));
-        let is_for_cell = interrupt::is_main_thread() && cells::is_running() && !child::in_child();
-        if is_for_cell && interrupt::has_delivered() && is_interrupt().unwrap_or(false) {
-            set_flag();
-            return Ok(py.None());
-        }
-        Ok(original.bind(py).call(args, kwargs)?.unbind())
-    })?;
-    sys.setattr("unraisablehook", &hooked)?;
-    sys.setattr("__unraisablehook__", hooked)
+    let hooked = UNRAISABLE.replace(sys, "__unraisablehook__", &wrap_pyfunction!(unraisable, py)?)?;
+    sys.setattr("unraisablehook", hooked)
 }
+
+#[pyfunction]
+#[pyo3(signature = (*args, **options))]
+fn unraisable<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
+    let py = args.py();
+    let is_interrupt =
+        || args.get_item(0)?.getattr("exc_type").map(|kind| kind.is(py.get_type::<PyKeyboardInterrupt>()));
+    let is_for_cell = interrupt::is_main_thread() && cells::is_running() && !child::in_child();
+    if is_for_cell && interrupt::has_delivered() && is_interrupt().unwrap_or(false) {
+        set_flag();
+        return Ok(py.None().into_bound(py));
+    }
+    UNRAISABLE.call(args, options)
+}
+
+static EXIT: Original = Original::new();
+static EXECV: Original = Original::new();
+static EXECVE: Original = Original::new();
 
 /// These end or replace the process at once; what was printed before is not to be lost with it.
 fn hook_exit(py: Python<'_>) -> PyResult<()> {
     let posix = py.import("posix")?;
     let os = py.import("os")?;
-    for name in [c"_exit", c"execv", c"execve"] {
-        let text = name.to_str().unwrap_or_default();
-        let original = posix.getattr(text)?.unbind();
-        let hooked = closure(py, name, move |args, kwargs| {
-            let py = args.py();
-            crate::output::flush_session(py)?;
-            if name == c"_exit" {
-                py.detach(|| session().leave());
-            }
-            Ok(original.bind(py).call(args, kwargs)?.unbind())
-        })?;
-        posix.setattr(text, &hooked)?;
-        os.setattr(text, &hooked)?;
+    os.setattr("_exit", EXIT.replace(&posix, "_exit", &wrap_pyfunction!(exit, py)?)?)?;
+    os.setattr("execv", EXECV.replace(&posix, "execv", &wrap_pyfunction!(execv, py)?)?)?;
+    os.setattr("execve", EXECVE.replace(&posix, "execve", &wrap_pyfunction!(execve, py)?)?)
+}
+
+#[pyfunction]
+#[pyo3(signature = (*args, **options))]
+fn exit<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
+    let py = args.py();
+    output::flush_session(py)?;
+    let status = match (args.get_item(0), options) {
+        (Ok(status), None) => Some(status),
+        (_, options) => options.and_then(|options| options.get_item("status").ok().flatten()),
+    };
+    // With anything else CPython's own says what is wrong, and the process goes on.
+    if status.is_some_and(|status| status.extract::<i32>().is_ok()) {
+        py.detach(|| session().leave());
     }
-    Ok(())
+    EXIT.call(args, options)
+}
+
+#[pyfunction]
+#[pyo3(signature = (*args, **options))]
+fn execv<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
+    output::flush_session(args.py())?;
+    EXECV.call(args, options)
+}
+
+#[pyfunction]
+#[pyo3(signature = (*args, **options))]
+fn execve<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
+    output::flush_session(args.py())?;
+    EXECVE.call(args, options)
+}
+
+static SELECT: Original = Original::new();
+static POLL: Original = Original::new();
+/// What `patches.py` has for them.
+static PATCHED_SELECT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static PATCHED_POLL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+#[pyfunction]
+#[pyo3(signature = (*args, **options))]
+fn select<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
+    patched(&SELECT, &PATCHED_SELECT, args, options)
+}
+
+#[pyfunction]
+#[pyo3(signature = (*args, **options))]
+fn poll<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
+    patched(&POLL, &PATCHED_POLL, args, options)
+}
+
+fn patched<'py>(
+    original: &'static Original,
+    patch: &PyOnceLock<Py<PyAny>>,
+    args: &Bound<'py, PyTuple>,
+    options: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    match patch.get(args.py()) {
+        Some(patch) => patch.bind(args.py()).call(args, options),
+        None => original.call(args, options),
+    }
 }

@@ -6,6 +6,7 @@
 
 mod layers;
 
+use crate::stand_in::Original;
 use crate::{output, requests, session};
 use layers::{text, upto};
 use pyo3::exceptions::{PyEOFError, PyTypeError, PyValueError};
@@ -18,11 +19,12 @@ use worker::protocol::Stream;
 use worker::reader::{Ask, Got, Reader};
 use worker::{Want, child, interrupt};
 
-/// Python's own functions and types behind the ones that replace them.
+static INPUT: Original = Original::new();
+static OPEN: Original = Original::new();
+static OS_READ: Original = Original::new();
+
+/// What `open(0)` is made of, and `sys.stdin`.
 struct Originals {
-    input: Py<PyAny>,
-    open: Py<PyAny>,
-    os_read: Py<PyAny>,
     text_type: Py<PyAny>,
     buffer_type: Py<PyAny>,
     raw_type: Py<PyAny>,
@@ -45,23 +47,18 @@ pub(crate) fn install(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()>
     sys.setattr("stdin", &stdin)?;
     sys.setattr("__stdin__", &stdin)?;
     let originals = Originals {
-        input: builtins.getattr("input")?.unbind(),
-        open: io.getattr("open")?.unbind(),
-        os_read: posix.getattr("read")?.unbind(),
         text_type: text_type.unbind(),
         buffer_type: buffer_type.unbind(),
         raw_type: raw_type.unbind(),
         stdin: stdin.unbind(),
     };
     let _ = ORIGINALS.set(py, originals);
-    let open = wrap_pyfunction!(open, py)?;
-    builtins.setattr("input", wrap_pyfunction!(input, py)?)?;
+    INPUT.replace(&builtins, "input", &wrap_pyfunction!(input, py)?)?;
+    let open = OPEN.replace(&io, "open", &wrap_pyfunction!(open, py)?)?;
     builtins.setattr("open", &open)?;
-    io.setattr("open", &open)?;
     py.import("io")?.setattr("open", &open)?;
-    let read = wrap_pyfunction!(os_read, py)?;
-    posix.setattr("read", &read)?;
-    py.import("os")?.setattr("read", &read)
+    let read = OS_READ.replace(&posix, "read", &wrap_pyfunction!(os_read, py)?)?;
+    py.import("os")?.setattr("read", read)
 }
 
 /// Reads from the session; empty at the end of file. On the main thread requests are answered while it waits.
@@ -106,23 +103,17 @@ pub(crate) fn owns_stdin(engine: &Engine) -> bool {
     engine.owns_stdin()
 }
 
-/// Read a string from standard input. The trailing newline is stripped.
-///
-/// The prompt string, if given, is printed without a trailing newline before reading input. At the end of file raises EOFError.
 #[pyfunction]
-#[pyo3(signature = (prompt=None, /), text_signature = "(prompt='', /)")]
-fn input<'py>(py: Python<'py>, prompt: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+#[pyo3(signature = (*args, **options))]
+fn input<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
+    let py = args.py();
     let sys = py.import("sys")?;
     let originals = originals(py)?;
     let stdin = sys.getattr("stdin")?;
-    if !stdin.is(&originals.stdin) || !is_sessions() {
-        let input = originals.input.bind(py);
-        return match prompt {
-            Some(prompt) => input.call1((prompt,)),
-            None => input.call0(),
-        };
+    if args.len() > 1 || options.is_some() || !stdin.is(&originals.stdin) || !is_sessions() {
+        return INPUT.call(args, options);
     }
-    let asked = prompt.map(|prompt| prompt.str()).transpose()?;
+    let asked = args.iter().next().map(|prompt| prompt.str()).transpose()?;
     let empty = PyString::new(py, "");
     sys.getattr("audit")?.call1(("builtins.input", asked.as_ref().unwrap_or(&empty)))?;
     output::flush_replaced(py);
@@ -150,7 +141,6 @@ pub(crate) fn read_hidden(py: Python<'_>, prompt: &str) -> PyResult<Option<Strin
     Ok(Some(String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(&line)).into_owned()))
 }
 
-/// Read from a file descriptor. Returns a bytes object.
 #[pyfunction]
 #[pyo3(name = "read", signature = (*args, **options))]
 fn os_read<'py>(
@@ -167,10 +157,9 @@ fn os_read<'py>(
             .map_err(|_| pyo3::exceptions::PyOSError::new_err((libc::EINVAL, "Invalid argument")))?;
         return Ok(PyBytes::new(py, &read(py, "", false, upto(size))?).into_any());
     }
-    originals(py)?.os_read.bind(py).call(args, options)
+    OS_READ.call(args, options)
 }
 
-/// Open file and return a stream. Raise OSError upon failure.
 #[pyfunction]
 #[pyo3(signature = (*args, **options))]
 fn open<'py>(
@@ -179,13 +168,12 @@ fn open<'py>(
     options: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let originals = originals(py)?;
-    let plain = originals.open.bind(py);
     let is_zero = match args.get_item(0) {
         Ok(file) => file.is_exact_instance_of::<PyInt>() && file.extract::<i64>().is_ok_and(|fd| fd == 0),
         Err(_) => false,
     };
     if !is_zero || !is_sessions() {
-        return plain.call(args, options);
+        return OPEN.call(args, options);
     }
     let option = |at: usize, name: &str| -> PyResult<Option<Bound<'py, PyAny>>> {
         match args.get_item(at) {
@@ -193,9 +181,9 @@ fn open<'py>(
             Err(_) => options.map_or(Ok(None), |options| options.get_item(name)),
         }
     };
-    let mode: String = option(1, "mode")?.map_or(Ok("r".into()), |mode| mode.extract())?;
-    if mode.contains(['w', 'a', 'x', '+']) {
-        return plain.call(args, options);
+    let mode: String = option(1, "mode")?.map_or(Ok("r".into()), |mode| mode.extract()).unwrap_or_default();
+    if !matches!(mode.as_str(), "r" | "rt" | "tr" | "rb" | "br") {
+        return OPEN.call(args, options);
     }
     let buffering: i64 = option(2, "buffering")?.map_or(Ok(-1), |buffering| buffering.extract())?;
     let raw_type = originals.raw_type.bind(py);

@@ -19,6 +19,7 @@ mod output;
 mod print;
 mod requests;
 mod sources;
+mod stand_in;
 mod system;
 
 use pyo3::prelude::*;

@@ -1,5 +1,7 @@
 """What is done to modules when they are imported: those that read standard input past Python's files, and matplotlib."""
 
+from operator import index
+
 
 def patch_getpass(module, bridge):
     """getpass opens /dev/tty first, a developer's own terminal: the session asks instead."""
@@ -14,9 +16,20 @@ def patch_getpass(module, bridge):
             raise EOFError
         return line
 
-    getpass.__module__ = "getpass"
-    getpass.__doc__ = original.__doc__
-    module.getpass = getpass
+    _look_like(getpass, original)
+    getpass.__defaults__, getpass.__wrapped__ = original.__defaults__, original
+    # Its own name is that of what the terminal is.
+    for name in ("getpass", original.__name__):
+        setattr(module, name, getpass)
+
+
+def _look_like(ours, original):
+    """Gives a function or class the looks of what it stands in for."""
+    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+        try:
+            setattr(ours, name, getattr(original, name))
+        except AttributeError:
+            pass
 
 
 def patch_matplotlib(module, bridge):
@@ -48,15 +61,28 @@ def _is_stdin(file):
 def patch_select(module, bridge):
     """select, poll and epoll on fd 0 ask the session whether there is input."""
 
-    original_select = module.select
+    original_select, original_poll = module.select, module.poll
 
-    def select(rlist, wlist, xlist, timeout=None, /):
-        rlist = list(rlist)
+    def select(*args, **options):
+        if options or len(args) not in (3, 4) or not bridge.owns_stdin():
+            return original_select(*args, **options)
+        try:
+            rlist, wlist, xlist = map(list, args[:3])
+        except TypeError:
+            return original_select(*args)
+        timeout = args[3] if len(args) == 4 else None
         mine = [file for file in rlist if _is_stdin(file)]
-        if not mine or not bridge.owns_stdin():
+        if not mine:
             return original_select(rlist, wlist, xlist, timeout)
+        if timeout is not None and not isinstance(timeout, float):
+            try:
+                timeout = float(index(timeout))
+            except TypeError:
+                # It says what is wrong.
+                return original_select((), (), (), timeout)
+        if timeout is not None and not timeout >= 0:
+            return original_select((), (), (), timeout)
         others = [file for file in rlist if not _is_stdin(file)]
-        wlist, xlist = list(wlist), list(xlist)
         ready = original_select(others, wlist, xlist, 0)
         if any(ready):
             has_input = bridge.wait_readable(0, [])
@@ -68,13 +94,14 @@ def patch_select(module, bridge):
         readable = [file for file in rlist if (has_input and file in mine) or file in ready[0]]
         return readable, ready[1], ready[2]
 
-    select.__module__ = "select"
-    select.__doc__ = original_select.__doc__
-    module.select = select
+    made = _wrap_poll(module, original_poll, "poll", bridge)
 
-    for name in ("poll", "epoll"):
-        if hasattr(module, name):
-            setattr(module, name, _wrap_poll(module, getattr(module, name), name, bridge))
+    def poll(*args, **options):
+        return made(original_poll(*args, **options))
+
+    bridge.replace_select(module, select, poll)
+    if hasattr(module, "epoll"):
+        module.epoll = _wrap_poll(module, module.epoll, "epoll", bridge)
 
 
 def _fileno(file):
@@ -86,8 +113,8 @@ def _wrap_poll(module, original, kind, bridge):
     scale = 1000.0 if kind == "poll" else 1.0
 
     class Poll:
-        def __init__(self, *args, **options):
-            self._poll = original(*args, **options)
+        def __init__(self, sizehint=-1, flags=0):
+            self._poll = sizehint if kind == "poll" else original(sizehint, flags)
             self._stdin = None
 
         def register(self, fd, eventmask=None):
@@ -138,20 +165,32 @@ def _wrap_poll(module, original, kind, bridge):
             return self._poll.__exit__(*args)
 
     if kind == "poll":
-        register, unregister = Poll.register, Poll.unregister
+        register, modify, unregister = Poll.register, Poll.modify, Poll.unregister
+
+        def note(self, fd, *eventmask):
+            self._fds = tuple(pair for pair in self._fds if pair[0] != _fileno(fd))
+            if eventmask and not (_is_stdin(fd) and self._stdin is not None):
+                self._fds += ((_fileno(fd), *eventmask),)
 
         def register_poll(self, fd, eventmask=module.POLLIN | module.POLLPRI | module.POLLOUT):
             register(self, fd, eventmask)
-            if not (_is_stdin(fd) and self._stdin is not None):
-                self._fds = tuple(pair for pair in self._fds if pair[0] != _fileno(fd)) + ((_fileno(fd), eventmask),)
+            note(self, fd, eventmask)
+
+        def modify_poll(self, fd, eventmask):
+            modify(self, fd, eventmask)
+            note(self, fd, eventmask)
 
         def unregister_poll(self, fd):
             unregister(self, fd)
-            self._fds = tuple(pair for pair in self._fds if pair[0] != _fileno(fd))
+            note(self, fd)
 
-        Poll.register, Poll.modify, Poll.unregister = register_poll, register_poll, unregister_poll
+        Poll.register, Poll.modify, Poll.unregister = register_poll, modify_poll, unregister_poll
     else:
         Poll.fromfd = original.fromfd
-    Poll.__name__ = Poll.__qualname__ = kind
-    Poll.__module__ = "select"
+    theirs = type(original()) if kind == "poll" else original
+    _look_like(Poll, theirs)
+    for name, method in vars(Poll).items():
+        if type(method) is type(_look_like) and hasattr(theirs, name):
+            _look_like(method, getattr(theirs, name))
+            method.__module__ = "select"
     return Poll

@@ -6,19 +6,18 @@
 
 #![expect(unsafe_code, reason = "a C function as a Python callable, without pyo3's argument parsing")]
 
+use crate::stand_in::Original;
 use crate::{output, session};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString, PyTuple};
 use std::cell::Cell;
-use std::ffi::CString;
 use worker::protocol::Stream;
 
 /// Longer values are written as they are, not copied.
 const LONG: usize = 4 << 10;
 
-static ORIGINAL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static PRINT: Original = Original::new();
 
 thread_local! {
     /// Room for a line, kept from one call to the next.
@@ -30,34 +29,13 @@ pub(crate) fn hook(py: Python<'_>) -> PyResult<()> {
     if session().flushes_writes() {
         return Ok(());
     }
-    let builtins = py.import("builtins")?;
-    let original = builtins.getattr("print")?;
-    let definition = Box::new(ffi::PyMethodDef {
-        ml_name: c"print".as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: print },
-        ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
-        ml_doc: doc_of(&original)?.into_raw(),
-    });
-    let name = PyString::new(py, "builtins");
-    // SAFETY: the definition and its text live for ever; the arguments are live objects.
-    let function = unsafe {
-        let function = ffi::PyCFunction_NewEx(Box::leak(definition), builtins.as_ptr(), name.as_ptr());
-        Bound::from_owned_ptr_or_err(py, function)?
-    };
-    let _ = ORIGINAL.set(py, original.unbind());
-    builtins.setattr("print", function)
-}
-
-/// The text from which CPython reads a function's signature and documentation.
-fn doc_of(function: &Bound<'_, PyAny>) -> PyResult<CString> {
-    let doc: Option<String> = function.getattr("__doc__")?.extract()?;
-    let doc = doc.unwrap_or_default();
-    let signature: Option<String> = function.getattr("__text_signature__")?.extract()?;
-    let text = match signature {
-        Some(signature) => format!("print{signature}\n--\n\n{doc}"),
-        None => doc,
-    };
-    Ok(CString::new(text)?)
+    let code = ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: print };
+    // SAFETY: the flags say what kind of function it is.
+    unsafe {
+        PRINT
+            .replace_by(py.import("builtins")?.as_any(), "print", code, ffi::METH_FASTCALL | ffi::METH_KEYWORDS)
+            .map(drop)
+    }
 }
 
 unsafe extern "C" fn print(
@@ -120,8 +98,7 @@ fn print_as_cpython(
     for (name, value) in names.iter().flat_map(|names| names.iter()).zip(options) {
         named.set_item(name, value)?;
     }
-    let Some(original) = ORIGINAL.get(py) else { return Ok(()) };
-    original.bind(py).call(PyTuple::new(py, values)?, Some(&named)).map(drop)
+    PRINT.call(&PyTuple::new(py, values)?, Some(&named)).map(drop)
 }
 
 fn print_line(py: Python<'_>, values: &[Bound<'_, PyAny>], options: &Options<'_>) -> PyResult<()> {

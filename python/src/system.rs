@@ -1,22 +1,37 @@
 //! `os.system`: as CPython's own, but an interrupt always reaches both the command and the cell.
 
 use crate::session;
+use crate::stand_in::Original;
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use worker::shell::Shell;
 use worker::{child, interrupt};
 
+static SYSTEM: Original = Original::new();
+
 /// Replaces the function.
 pub(crate) fn hook(py: Python<'_>) -> PyResult<()> {
-    let function = wrap_pyfunction!(system, py)?;
-    py.import("posix")?.setattr("system", &function)?;
-    py.import("os")?.setattr("system", &function)
+    let hooked = SYSTEM.replace(py.import("posix")?.as_any(), "system", &wrap_pyfunction!(system, py)?)?;
+    py.import("os")?.setattr("system", hooked)
 }
 
-/// Execute the command in a subshell.
 #[pyfunction]
-fn system(py: Python<'_>, command: &Bound<'_, PyAny>) -> PyResult<i32> {
+#[pyo3(signature = (*args, **options))]
+fn system<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
+    let py = args.py();
+    let named = options.map(|options| options.get_item("command")).transpose()?.flatten();
+    let command = match (args.len(), options.map_or(0, |options| options.len()), named) {
+        (1, 0, _) => args.get_item(0)?,
+        (0, 1, Some(command)) => command,
+        // CPython's own says what is wrong.
+        _ => return SYSTEM.call(args, options),
+    };
+    Ok(run(py, &command)?.into_pyobject(py)?.into_any())
+}
+
+fn run(py: Python<'_>, command: &Bound<'_, PyAny>) -> PyResult<i32> {
     let bytes: Vec<u8> = py.import("os")?.getattr("fsencode")?.call1((command,))?.extract()?;
     py.import("sys")?.getattr("audit")?.call1(("os.system", command))?;
     let is_main = interrupt::is_main_thread() && !child::in_child();

@@ -51,6 +51,7 @@ mod refusals;
 mod requests;
 mod requests_python;
 mod routing;
+mod stand_ins;
 mod startup;
 mod stdin;
 mod storms;

@@ -1,6 +1,6 @@
 //! The layers of `sys.stdin`, text over bytes over the descriptor: each reads from the session by itself.
 
-use super::{is_sessions, originals, read};
+use super::{OPEN, is_sessions, read};
 use crate::output::{closefd_false, subtype};
 use pyo3::exceptions::{PyStopIteration, PyValueError};
 use pyo3::prelude::*;
@@ -107,7 +107,7 @@ fn plain<'py>(
     args: impl pyo3::call::PyCallArgs<'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
     if PLAIN.get(py).is_none() {
-        let made = originals(py)?.open.bind(py).call((0,), Some(&closefd_false(py)?))?;
+        let made = OPEN.get(py)?.call((0,), Some(&closefd_false(py)?))?;
         let _ = PLAIN.set(py, made.unbind());
     }
     let Some(object) = PLAIN.get(py) else { return Err(PyValueError::new_err("standard input is not set up")) };
