@@ -328,8 +328,12 @@ impl Engine {
 
     /// Whether raw fd 0 is still the empty pipe that the session put there, so that reads of it are the session's.
     pub fn owns_stdin(&self) -> bool {
-        !child::in_child()
-            && self.0.stdin_identity.is_none_or(|identity| sys::identity(0).is_ok_and(|now| now == identity))
+        !child::in_child() && self.keeps_stdin()
+    }
+
+    /// The same in a forked child too, where that pipe is at its end.
+    pub fn keeps_stdin(&self) -> bool {
+        self.0.stdin_identity.is_none_or(|identity| sys::identity(0).is_ok_and(|now| now == identity))
     }
 
     /// The cell that the calling thread belongs to: the running one, or the one that started the thread.
