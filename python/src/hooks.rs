@@ -126,6 +126,11 @@ impl Bridge {
         Ok(())
     }
 
+    /// The same in a forked child, where nobody answers.
+    fn keeps_stdin(&self) -> bool {
+        input::is_sessions()
+    }
+
     fn read_hidden(&self, py: Python<'_>, prompt: &str) -> PyResult<Option<String>> {
         input::read_hidden(py, prompt)
     }

@@ -93,9 +93,9 @@ fn wait(py: Python<'_>, reader: &mut Reader, also: &mut [libc::pollfd], timeout:
     Ok(got)
 }
 
-/// Whether reads of fd 0 are the session's; a forked child's find the end of file.
-fn is_sessions() -> bool {
-    child::in_child() || session().owns_stdin()
+/// Whether reads of fd 0 are the session's; a forked child's find the end of file, unless it has a stdin of its own.
+pub(crate) fn is_sessions() -> bool {
+    session().keeps_stdin()
 }
 
 /// The same for hooks: whether `select` on fd 0 asks the session.
@@ -219,6 +219,10 @@ fn open<'py>(
 
 /// Waits until there is input, or the end of file, for `select`; true when there is. `timeout`: seconds, none for ever.
 pub(crate) fn wait_readable(py: Python<'_>, timeout: Option<f64>, also: &mut [libc::pollfd]) -> PyResult<bool> {
+    if child::in_child() {
+        // The end of file.
+        return Ok(true);
+    }
     let mut reader = session().reader(Ask { prompt: "", hidden: false, want: Want::Any });
     if reader.try_take().is_some() {
         return Ok(true);

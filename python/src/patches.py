@@ -9,7 +9,7 @@ def patch_getpass(module, bridge):
     original = module.getpass
 
     def getpass(prompt="Password: ", stream=None, **options):
-        if not bridge.owns_stdin():
+        if not bridge.keeps_stdin():
             return original(prompt, stream, **options)
         line = bridge.read_hidden(str(prompt))
         if line is None:

@@ -133,3 +133,34 @@ fn l6_exit_handlers_still_have_the_directory() {
     s.begin("import atexit, tempfile, os\nd = tempfile.gettempdir()\natexit.register(lambda: print(os.path.isdir(d)))\nexit()");
     assert_eq!(s.ended().stdout, "True\n");
 }
+
+#[test]
+fn s6_a_forked_child_reads_a_stdin_of_its_own() {
+    for_each_python(|s, _| {
+        let piped = "import os, sys\ndef child(code, given):\n    r, w = os.pipe()\n    pid = os.fork()\n    if pid == 0:\n        \
+                     os.dup2(r, 0); os.close(w); exec(code); sys.stdout.flush(); os._exit(0)\n    os.close(r); os.write(w, given); os.close(w)\n    \
+                     return os.waitpid(pid, 0)[1]";
+        s.says(piped, "");
+        for (code, given, printed) in [
+            ("print(repr(input('p? ')))", "one\\n", "p? 'one'\n0\n"),
+            ("print(input(), sys.stdin.readline(), sys.stdin.read())", "1\\n2\\n3", "1 2\n 3\n0\n"),
+            ("print(list(sys.stdin), sys.stdin.read())", "1\\n2\\n", "['1\\n', '2\\n'] \n0\n"),
+            ("print(sys.stdin.buffer.readline(), sys.stdin.buffer.read())", "1\\n2\\n", "b'1\\n' b'2\\n'\n0\n"),
+            ("print(os.read(0, 3), sys.stdin.buffer.raw.read(), os.read(0, 1))", "12345", "b'123' b'45' b''\n0\n"),
+            ("print(open(0).read())", "12345", "12345\n0\n"),
+            ("import select; print(select.select([0], [], [])[0], os.read(0, 9))", "12", "[0] b'12'\n0\n"),
+        ] {
+            s.says(&format!("child({code:?}, b'{given}')"), printed);
+        }
+        let terminal = "import pty, getpass\npid, fd = pty.fork()\nif pid == 0:\n    print('got', input('p? ')); print('hidden', getpass.getpass('q? ')); \
+                        sys.stdout.flush(); os._exit(0)\nsaid = b''\ndef until(text):\n    global said\n    \
+                        while text not in said: said += os.read(fd, 1000)\n\
+                        until(b'p? '); os.write(fd, b'one\\n'); until(b'q? '); os.write(fd, b'two\\n'); until(b'hidden two'); os.waitpid(pid, 0)[1]";
+        s.says(terminal, "0\n");
+        s.says("said.replace(b'\\r', b'').startswith(b'p? one\\ngot one\\nq? ')", "True\n");
+        // Its stdin is still the session's: the end of file.
+        let code = "pid = os.fork()\nif pid == 0:\n    try: getpass.getpass()\n    except EOFError: os._exit(11)\n    os._exit(12)\n\
+                    os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])";
+        s.says(code, "11\n");
+    });
+}
