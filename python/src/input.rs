@@ -7,7 +7,7 @@
 mod layers;
 
 use crate::stand_in::Original;
-use crate::{output, requests, session};
+use crate::{output, prompted, requests, session};
 use layers::{text, upto};
 use pyo3::exceptions::{PyEOFError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -15,7 +15,6 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyString, PyTuple};
 use std::time::{Duration, Instant};
 use worker::engine::Engine;
-use worker::protocol::Stream;
 use worker::reader::{Ask, Got, Reader};
 use worker::{Want, child, interrupt};
 
@@ -117,12 +116,16 @@ fn input<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) 
     let empty = PyString::new(py, "");
     sys.getattr("audit")?.call1(("builtins.input", asked.as_ref().unwrap_or(&empty)))?;
     output::flush_replaced(py);
-    let asked_text = asked.as_ref().map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut asked_text = asked.as_ref().map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
     let stdout = sys.getattr("stdout")?;
-    if !asked_text.is_empty() && !stdout.is_none() && !output::is_ours(py, Stream::Stdout, &stdout) {
-        // Redirected output gets the prompt as it would at the prompt; the wait says it all the same.
-        stdout.call_method1("write", (&asked,))?;
-        stdout.call_method0("flush")?;
+    if let Some(asked) = asked
+        && !asked_text.is_empty()
+        && !stdout.is_none()
+        && !output::writes_to_session(py)
+        // Redirected output gets the prompt as it would at the prompt.
+        && !prompted::write(&stdout, &asked, &asked_text)?
+    {
+        asked_text.clear();
     }
     let line = read(py, &asked_text, false, Want::Line)?;
     sys.getattr("audit")?.call1(("builtins.input/result", text(py, line.strip_suffix(b"\n").unwrap_or(&line))?))?;

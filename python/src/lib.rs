@@ -17,6 +17,7 @@ mod input;
 mod library;
 mod output;
 mod print;
+mod prompted;
 mod requests;
 mod sources;
 mod stand_in;

@@ -7,7 +7,7 @@
 #![expect(unsafe_code, reason = "C functions as Python callables, without pyo3's argument parsing")]
 
 use crate::guard::wait_detached;
-use crate::session;
+use crate::{prompted, session};
 use pyo3::PyTypeInfo;
 use pyo3::exceptions::{PyTypeError, PyUnicodeEncodeError};
 use pyo3::ffi;
@@ -313,6 +313,9 @@ pub(crate) fn put_text(py: Python<'_>, stream: Stream, text: &str) -> PyResult<(
         worker::child::print(stream, text.as_bytes());
         return Ok(());
     }
+    if prompted::absorbs(py, stream, text.as_bytes())? {
+        return Ok(());
+    }
     let role = role();
     let mut done = session().offer(stream, role, text, false);
     if done < text.len() {
@@ -342,9 +345,17 @@ fn write_bytes(py: Python<'_>, stream: Stream, bytes: &Bound<'_, PyAny>) -> PyRe
         }
     };
     let data = bytes.as_bytes();
+    if !prompted::absorbs(py, stream, data)? {
+        put_bytes(py, stream, data)?;
+    }
+    Ok(data.len() as ffi::Py_ssize_t)
+}
+
+/// Writes bytes as the session's output.
+pub(crate) fn put_bytes(py: Python<'_>, stream: Stream, data: &[u8]) -> PyResult<()> {
     if worker::child::in_child() {
         worker::child::print(stream, data);
-        return Ok(data.len() as ffi::Py_ssize_t);
+        return Ok(());
     }
     let role = role();
     let mut done = session().offer_bytes(stream, role, data);
@@ -360,10 +371,7 @@ fn write_bytes(py: Python<'_>, stream: Stream, bytes: &Bound<'_, PyAny>) -> PyRe
             }
         })?;
     }
-    if session().flushes_writes() {
-        flush_session(py)?;
-    }
-    Ok(data.len() as ffi::Py_ssize_t)
+    if session().flushes_writes() { flush_session(py) } else { Ok(()) }
 }
 
 /// Returns once everything printed so far is in the channel.

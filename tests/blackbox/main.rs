@@ -39,6 +39,7 @@ mod merging;
 mod output;
 mod printing;
 mod prompt;
+mod prompts;
 mod r_cells;
 mod r_examples;
 mod r_interrupts;
