@@ -6,7 +6,8 @@ No property, `__getattr__`, `__repr__` or `__dir__` of a user's class is ever ca
 import itertools
 import sys
 import types
-from _collections import deque
+from _collections import _tuplegetter, deque
+from _thread import _local
 
 MISSING = object()
 _dict_of_type = type.__dict__["__dict__"].__get__
@@ -16,6 +17,7 @@ _module_of_type = type.__dict__["__module__"].__get__
 _flags_of_type = type.__dict__["__flags__"].__get__
 _doc_of_type = type.__dict__["__doc__"].__get__
 _text_signature_of_type = type.__dict__["__text_signature__"].__get__
+_init_of_object = object.__dict__["__init__"]
 # The flag of classes that are made while a program runs.
 _HEAP_TYPE = 1 << 9
 # Types whose own `repr` is quick and runs no user's code.
@@ -56,10 +58,16 @@ def instance_dict(item):
     """The instance's own attributes; empty if it keeps them in another way."""
     if issubclass(type(item), types.ModuleType):
         return types.ModuleType.__dict__["__dict__"].__get__(item)
+    if issubclass(type(item), _local):
+        # Each thread has attributes of its own, made by a user's `__init__` if there is one.
+        if _of_class(type(item), "__init__") is not _init_of_object:
+            return {}
+        return _local.__getattribute__(item, "__dict__")
     for names in class_items(type(item)):
         found = names.get("__dict__")
         if found is not None:
-            if type(found) is not types.GetSetDescriptorType:
+            # `SimpleNamespace` has the second kind.
+            if type(found) not in (types.GetSetDescriptorType, types.MemberDescriptorType):
                 return {}
             try:
                 own = found.__get__(item)
@@ -80,7 +88,7 @@ def attribute(item, name):
     found = _of_class(type(item), name)
     own = instance_dict(item)
     # A data descriptor comes before the instance's own attributes.
-    if type(found) in (property, types.MemberDescriptorType, types.GetSetDescriptorType):
+    if type(found) in (property, types.MemberDescriptorType, types.GetSetDescriptorType, _tuplegetter):
         return _bound(found, item, type(item))
     if name in own:
         return own[name]
@@ -101,7 +109,7 @@ def _bound(found, item, kind):
         return types.MethodType(inner, kind) if made is classmethod and callable(inner) else inner
     if made in (types.FunctionType, types.MethodDescriptorType, types.WrapperDescriptorType):
         return found if item is None else found.__get__(item, kind)
-    if made is types.MemberDescriptorType or _is_builtin_getset(found):
+    if made in (types.MemberDescriptorType, _tuplegetter) or _is_builtin_getset(found):
         if item is None:
             return found
         try:
@@ -141,7 +149,7 @@ def kind_of(value):
         return "function"
     if issubclass(kind, types.ModuleType):
         return "module"
-    if kind in (property, types.GetSetDescriptorType, types.MemberDescriptorType):
+    if kind in (property, types.GetSetDescriptorType, types.MemberDescriptorType, _tuplegetter):
         return "property"
     return "instance"
 

@@ -255,3 +255,37 @@ fn complete_runs_no_code_where_it_has_to_guess() {
         assert!(s.take(None).texts.is_empty(), "a request ran the user's code");
     });
 }
+
+#[test]
+fn complete_and_inspect_see_attributes_that_are_kept_in_other_ways() {
+    for_each_python(|s, _| {
+        s.says(NOISY, "");
+        s.says(
+            "import collections, threading, types\nns = types.SimpleNamespace(alpha=1, beta={'key': noisy}); ns.self = ns\n\
+             loc = threading.local(); loc.alpha = ns\n\
+             class Local(threading.local): shared = 1\n\
+             class Made(threading.local):\n    def __init__(self): print('CALLED')\n\
+             sub = Local(); sub.alpha = 5\nthread = threading.Thread(target=lambda: globals().update(made=Made())); thread.start(); thread.join()\n\
+             nt = collections.namedtuple('NT', 'alpha beta')(7, ns)\n\
+             class Space(types.SimpleNamespace): __getattr__ = __getattribute__ = Noisy.__repr__\nspace = Space(field=1)\n\
+             class Odd: __dict__ = types.SimpleNamespace.__dict__['__dict__']; __getattr__ = Noisy.__repr__\nodd = Odd()",
+            "CALLED\n",
+        );
+        completes(s, "ns.|", &["alpha", "beta", "self"]);
+        completes(s, "ns.self.alpha.bit_l|", &["bit_length"]);
+        completes(s, "ns.beta['|", &["key"]);
+        completes(s, "loc.alpha.b|", &["beta"]);
+        completes(s, "sub.|", &["alpha", "shared"]);
+        completes(s, "sub.alpha.bit_l|", &["bit_length"]);
+        completes(s, "nt.alpha.bit_l|", &["bit_length"]);
+        completes(s, "nt.beta.alpha.bit_l|", &["bit_length"]);
+        completes(s, "space.f|", &["field"]);
+        completes(s, "made.x|", &[]);
+        completes(s, "odd.x|", &[]);
+        for code in ["ns.alph|a", "loc.alpha.alpha|", "nt.alpha|", "space.field|"] {
+            assert!(described(s, code).is_some_and(|text| text.contains("Type: int")), "{code}");
+        }
+        assert_eq!(described(s, "made.x|"), None);
+        s.says("None", "");
+    });
+}
