@@ -12,7 +12,8 @@ def is_complete(code):
         warnings.simplefilter("ignore")
         try:
             result = codeop._maybe_compile(compiler, code, "<input>", "exec")
-        except (SyntaxError, OverflowError, ValueError):
+        except (SyntaxError, OverflowError, ValueError, MemoryError, RecursionError):
+            # The last two: it is nested too deeply, and no more of it would help.
             return "invalid", ""
         lines = code.split("\n")
         last = next((line for line in reversed(lines) if line.strip()), "")

@@ -81,6 +81,11 @@ fn is_complete_tells_what_a_prompt_would() {
             let answer = s.call("is_complete", json!({"code": code})).unwrap();
             assert_eq!(answer["status"], status, "{code:?}: {answer}");
         }
+        // Nested more deeply than any Python compiles.
+        for code in [format!("{}1", "-".repeat(100_000)), "[".repeat(100_000), format!("x{}", ".a".repeat(100_000))] {
+            let answer = s.call("is_complete", json!({"code": code})).unwrap();
+            assert_eq!(answer["status"], "invalid", "{}...", &code[..9]);
+        }
         let answer = s.call("is_complete", json!({"code": "if True:"})).unwrap();
         assert_eq!(answer["indent"], "    ", "{answer}");
         s.says("'_' in globals()", "False\n");
