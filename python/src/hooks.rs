@@ -2,7 +2,7 @@
 
 use crate::bring_up::set_flag;
 use crate::stand_in::Original;
-use crate::{cells, figures, fork, input, library, output, print, session, sources, system};
+use crate::{cells, elsewhere, figures, fork, input, library, output, print, session, sources, system};
 use pyo3::exceptions::{PyImportError, PyKeyboardInterrupt};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -27,6 +27,7 @@ pub(crate) fn install(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()>
     fork::hook(py)?;
     system::hook(py)?;
     print::hook(py)?;
+    elsewhere::hook(py)?;
     hook_exit(py)
 }
 

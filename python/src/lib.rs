@@ -8,6 +8,7 @@
 mod bring_up;
 mod cells;
 mod compile;
+mod elsewhere;
 mod errors;
 mod figures;
 mod fork;

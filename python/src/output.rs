@@ -6,8 +6,10 @@
 
 #![expect(unsafe_code, reason = "C functions as Python callables, without pyo3's argument parsing")]
 
+mod reconfigure;
+
 use crate::guard::wait_detached;
-use crate::{prompted, session};
+use crate::{elsewhere, prompted, session};
 use pyo3::PyTypeInfo;
 use pyo3::exceptions::{PyTypeError, PyUnicodeEncodeError};
 use pyo3::ffi;
@@ -15,6 +17,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
+use reconfigure::Reconfigure;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use worker::interrupt;
 use worker::protocol::{Role, Stream};
@@ -74,12 +77,20 @@ pub(crate) fn install(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()>
 
 /// Whether `object` is the session's own stream.
 pub(crate) fn is_ours(py: Python<'_>, stream: Stream, object: &Bound<'_, PyAny>) -> bool {
-    let slot = if stream == Stream::Stdout { &STDOUT } else { &STDERR };
-    slot.get(py).is_some_and(|own| own.is(object))
+    own(py, stream).is_some_and(|own| own.is(object))
 }
 
-/// Whether `print` goes to the session: `sys.stdout` is the session's own, and so is its `write`.
+/// The session's own stream.
+pub(crate) fn own<'py>(py: Python<'py>, stream: Stream) -> Option<Bound<'py, PyAny>> {
+    let slot = if stream == Stream::Stdout { &STDOUT } else { &STDERR };
+    slot.get(py).map(|own| own.bind(py).clone())
+}
+
+/// Whether `print` goes to the session: `sys.stdout` is the session's own, and so are its `write` and its descriptor.
 pub(crate) fn writes_to_session(py: Python<'_>) -> bool {
+    if elsewhere::is_elsewhere(Stream::Stdout) {
+        return false;
+    }
     let is_so = || -> PyResult<bool> {
         let stdout = crate::cells::sys(py)?.dict().get_item(intern!(py, "stdout"))?;
         let Some(stdout) = stdout.filter(|stdout| is_ours(py, Stream::Stdout, stdout)) else { return Ok(false) };
@@ -139,35 +150,6 @@ pub(crate) fn subtype<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     dict.set_item("__module__", "_io")?;
     pyo3::types::PyType::type_object(py).call1((name, PyTuple::new(py, [base])?, dict))
-}
-
-/// `reconfigure` of a text stream: once its encoding is not UTF-8, its text goes the long way, through its buffer.
-#[pyclass(frozen, module = "_io", name = "method")]
-struct Reconfigure {
-    text_type: Py<PyAny>,
-    text: Py<PyAny>,
-    stream: Stream,
-}
-
-#[pymethods]
-impl Reconfigure {
-    #[pyo3(signature = (**options))]
-    fn __call__(&self, py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
-        let text = self.text.bind(py);
-        let base = py.import("_io")?.getattr("TextIOWrapper")?;
-        base.call_method("reconfigure", (text,), options)?;
-        let encoding: String = text.getattr("encoding")?.extract()?;
-        if options.is_some_and(|options| options.contains("errors").unwrap_or(false)) {
-            HAS_USERS_ERRORS[self.stream as usize].store(true, Relaxed);
-        }
-        let asks_newline = options.is_some_and(|options| options.contains("newline").unwrap_or(false));
-        let is_utf8 = matches!(encoding.to_ascii_lowercase().replace('_', "-").as_str(), "utf-8" | "utf8");
-        if !is_utf8 || asks_newline {
-            // A second call finds nothing to delete.
-            let _ = self.text_type.bind(py).delattr("write");
-        }
-        Ok(())
-    }
 }
 
 /// A C function that Python can call.
@@ -245,7 +227,7 @@ unsafe extern "C" fn flush(_self: *mut ffi::PyObject, _none: *mut ffi::PyObject)
     // SAFETY: Python calls its functions with the GIL held; None is immortal or counted by Py_NewRef.
     unsafe {
         let py = Python::assume_attached();
-        match flush_session(py) {
+        match elsewhere::flush(py).and_then(|()| flush_session(py)) {
             Ok(()) => ffi::Py_NewRef(ffi::Py_None()),
             Err(error) => {
                 error.restore(py);
@@ -282,6 +264,7 @@ pub(crate) fn write_text(py: Python<'_>, stream: Stream, text: &Bound<'_, PyAny>
     // SAFETY: the object is a str.
     let length = unsafe { ffi::PyUnicode_GetLength(text.as_ptr()) };
     match text.to_str() {
+        _ if goes_elsewhere(stream) => elsewhere::write_text(py, stream, text)?,
         Ok(utf8) => put_text(py, stream, utf8)?,
         Err(_) => {
             let bytes = encode_surrogates(text, stream)?;
@@ -293,11 +276,10 @@ pub(crate) fn write_text(py: Python<'_>, stream: Stream, text: &Bound<'_, PyAny>
 
 /// Text with lone surrogates: those that stand for bytes become these bytes, others are spelled out.
 fn encode_surrogates<'py>(text: &Bound<'py, PyString>, stream: Stream) -> PyResult<Bound<'py, PyAny>> {
-    let slot = if stream == Stream::Stdout { &STDOUT } else { &STDERR };
     if HAS_USERS_ERRORS[stream as usize].load(Relaxed)
-        && let Some(own) = slot.get(text.py())
+        && let Some(own) = own(text.py(), stream)
     {
-        return text.call_method1("encode", ("utf-8", own.bind(text.py()).getattr("errors")?));
+        return text.call_method1("encode", ("utf-8", own.getattr("errors")?));
     }
     match text.call_method1("encode", ("utf-8", "surrogateescape")) {
         Err(error) if error.is_instance_of::<PyUnicodeEncodeError>(text.py()) => {
@@ -307,11 +289,19 @@ fn encode_surrogates<'py>(text: &Bound<'py, PyString>, stream: Stream) -> PyResu
     }
 }
 
+/// Whether text goes where user code has pointed the descriptor.
+fn goes_elsewhere(stream: Stream) -> bool {
+    elsewhere::is_elsewhere(stream) && !worker::child::in_child()
+}
+
 /// Writes text as the session's output.
 pub(crate) fn put_text(py: Python<'_>, stream: Stream, text: &str) -> PyResult<()> {
     if worker::child::in_child() {
         worker::child::print(stream, text.as_bytes());
         return Ok(());
+    }
+    if goes_elsewhere(stream) {
+        return elsewhere::write_text(py, stream, &PyString::new(py, text));
     }
     if prompted::absorbs(py, stream, text.as_bytes())? {
         return Ok(());
@@ -345,6 +335,10 @@ fn write_bytes(py: Python<'_>, stream: Stream, bytes: &Bound<'_, PyAny>) -> PyRe
         }
     };
     let data = bytes.as_bytes();
+    if goes_elsewhere(stream) {
+        elsewhere::write_bytes(py, stream, &bytes)?;
+        return Ok(data.len() as ffi::Py_ssize_t);
+    }
     if !prompted::absorbs(py, stream, data)? {
         put_bytes(py, stream, data)?;
     }
@@ -386,15 +380,16 @@ pub(crate) fn flush_session(py: Python<'_>) -> PyResult<()> {
     wait_detached(py, || session().flush())
 }
 
-/// Flushes what user code has put in the place of our streams, as the prompt does.
+/// Flushes what user code has put in the place of our streams or their descriptors, as the prompt does.
 pub(crate) fn flush_replaced(py: Python<'_>) {
+    // The prompt ignores a stream that cannot be flushed.
+    let _ = elsewhere::flush(py);
     let Ok(sys) = crate::cells::sys(py) else { return };
     for (name, stream) in [("stderr", Stream::Stderr), ("stdout", Stream::Stdout)] {
         if let Ok(object) = sys.getattr(name)
             && !object.is_none()
             && !is_ours(py, stream, &object)
         {
-            // The prompt ignores a stream that cannot be flushed.
             let _ = object.call_method0("flush");
         }
     }

@@ -4,7 +4,7 @@
 //! be output besides being the prompt of the wait. So what reaches the session meanwhile is compared with the prompt: if it is
 //! that and nothing else it is not printed, and the wait says it; if it is anything else it is printed, and the wait says none.
 
-use crate::output;
+use crate::{elsewhere, output};
 use pyo3::prelude::*;
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -45,7 +45,17 @@ pub(crate) fn write(stdout: &Bound<'_, PyAny>, prompt: &Bound<'_, PyAny>, text: 
     if written.is_err() || prompted.arrived < prompted.text.len() {
         prompted.print(py)?;
     }
-    written.map(|_| !prompted.is_printed)
+    written.map(|_| !(prompted.is_printed || prompted.arrived == 0 && is_file_of_session(stdout)))
+}
+
+/// Whether a file, and nothing more than that, writes to the session's own descriptors.
+fn is_file_of_session(stdout: &Bound<'_, PyAny>) -> bool {
+    let is_plain = || -> PyResult<bool> {
+        let io = stdout.py().import("_io")?;
+        let is_text = stdout.get_type().is(io.getattr("TextIOWrapper")?);
+        Ok(is_text && stdout.getattr("buffer")?.get_type().is(io.getattr("BufferedWriter")?))
+    };
+    is_plain().unwrap_or(false) && elsewhere::leads_to_session(stdout)
 }
 
 /// Whether what is about to be printed is a prompt that the wait will say instead. Anything else is to be printed, after

@@ -48,6 +48,7 @@ mod r_plots;
 mod r_reads;
 mod readers;
 mod readme;
+mod redirects;
 mod refusals;
 mod requests;
 mod requests_python;

@@ -1,0 +1,99 @@
+//! Raw fds 1 and 2 once user code has put something else there (`os.dup2`): what is printed goes where they lead.
+//!
+//! Usually a text goes from our streams straight to the session, and the descriptors do not matter. A program that points
+//! them at a file or at nothing, and back again later, means what Python prints too. Meanwhile the streams write by their
+//! base classes, which end in the descriptor: text by lines, as at the prompt, with CPython's own buffers and errors.
+
+use crate::output;
+use crate::stand_in::Original;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyTuple};
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use worker::protocol::Stream;
+
+/// The streams whose descriptor leads elsewhere, a bit for each.
+static ELSEWHERE: AtomicU8 = AtomicU8::new(0);
+/// What the descriptors led to at the start.
+static SESSIONS: PyOnceLock<[Option<Identity>; 2]> = PyOnceLock::new();
+static DUP2: Original = Original::new();
+
+/// Device and inode.
+type Identity = (u64, u64);
+
+/// Replaces `os.dup2`. Programs that go another way, C code's or that of a closed and opened file, are not seen.
+pub(crate) fn hook(py: Python<'_>) -> PyResult<()> {
+    let _ = SESSIONS.set(py, [identity(py, 1), identity(py, 2)]);
+    let hooked = DUP2.replace(py.import("posix")?.as_any(), "dup2", &wrap_pyfunction!(dup2, py)?)?;
+    py.import("os")?.setattr("dup2", hooked)
+}
+
+fn identity(py: Python<'_>, fd: i32) -> Option<Identity> {
+    let stat = py.import("posix").and_then(|posix| posix.call_method1("fstat", (fd,))).ok()?;
+    Some((stat.getattr("st_dev").ok()?.extract().ok()?, stat.getattr("st_ino").ok()?.extract().ok()?))
+}
+
+#[pyfunction]
+#[pyo3(signature = (*args, **options))]
+fn dup2<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
+    let py = args.py();
+    let put = DUP2.call(args, options)?;
+    let stream = match put.extract() {
+        Ok(1) => Stream::Stdout,
+        Ok(2) => Stream::Stderr,
+        _ => return Ok(put),
+    };
+    let bit = 1 << stream as u8;
+    let is_sessions = |known: &[Option<Identity>; 2]| identity(py, stream as i32 + 1) == known[stream as usize];
+    if !SESSIONS.get(py).is_none_or(is_sessions) {
+        ELSEWHERE.fetch_or(bit, Relaxed);
+    } else if ELSEWHERE.load(Relaxed) & bit != 0 {
+        // What was not flushed while the descriptor led elsewhere goes where it leads now.
+        let flushed = flush(py);
+        ELSEWHERE.fetch_and(!bit, Relaxed);
+        flushed?;
+    }
+    Ok(put)
+}
+
+/// Whether the stream's descriptor leads elsewhere.
+pub(crate) fn is_elsewhere(stream: Stream) -> bool {
+    ELSEWHERE.load(Relaxed) & (1 << stream as u8) != 0
+}
+
+/// Whether a file's descriptor leads to the session.
+pub(crate) fn leads_to_session(file: &Bound<'_, PyAny>) -> bool {
+    let py = file.py();
+    let fd = file.call_method0("fileno").and_then(|fd| fd.extract()).ok();
+    let found = fd.and_then(|fd| identity(py, fd));
+    found.is_some() && SESSIONS.get(py).is_some_and(|known| known.contains(&found))
+}
+
+/// Writes text by the base class. It comes back as bytes for the stream's buffer.
+pub(crate) fn write_text(py: Python<'_>, stream: Stream, text: &Bound<'_, PyAny>) -> PyResult<()> {
+    let Some(own) = output::own(py, stream) else { return Ok(()) };
+    py.import("_io")?.getattr("TextIOWrapper")?.call_method1("write", (own, text))?;
+    let has_line = || text.contains("\n").unwrap_or(true);
+    if stream == Stream::Stderr || has_line() { flush_one(py, stream) } else { Ok(()) }
+}
+
+/// Writes bytes to the stream's buffer by the base class.
+pub(crate) fn write_bytes(py: Python<'_>, stream: Stream, bytes: &Bound<'_, PyAny>) -> PyResult<()> {
+    let Some(own) = output::own(py, stream) else { return Ok(()) };
+    py.import("_io")?.getattr("BufferedWriter")?.call_method1("write", (own.getattr("buffer")?, bytes)).map(drop)
+}
+
+/// Flushes the buffers of the streams that write elsewhere.
+pub(crate) fn flush(py: Python<'_>) -> PyResult<()> {
+    for stream in [Stream::Stdout, Stream::Stderr] {
+        if is_elsewhere(stream) && !worker::child::in_child() {
+            flush_one(py, stream)?;
+        }
+    }
+    Ok(())
+}
+
+fn flush_one(py: Python<'_>, stream: Stream) -> PyResult<()> {
+    let Some(own) = output::own(py, stream) else { return Ok(()) };
+    py.import("_io")?.getattr("BufferedWriter")?.call_method1("flush", (own.getattr("buffer")?,)).map(drop)
+}
