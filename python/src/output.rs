@@ -49,11 +49,12 @@ impl Drop for InRole {
     }
 }
 
-fn role() -> Option<Role> {
+/// What text on this stream is; a warning while a result is printed is no result.
+fn role(stream: Stream) -> Option<Role> {
     match ROLE.load(Relaxed) {
         0 => None,
         _ if !interrupt::is_main_thread() => None,
-        1 => Some(Role::Result),
+        1 => (stream == Stream::Stdout).then_some(Role::Result),
         _ => Some(Role::Traceback),
     }
 }
@@ -306,7 +307,7 @@ pub(crate) fn put_text(py: Python<'_>, stream: Stream, text: &str) -> PyResult<(
     if prompted::absorbs(py, stream, text.as_bytes())? {
         return Ok(());
     }
-    let role = role();
+    let role = role(stream);
     let mut done = session().offer(stream, role, text, false);
     if done < text.len() {
         wait_detached(py, move || {
@@ -351,7 +352,7 @@ pub(crate) fn put_bytes(py: Python<'_>, stream: Stream, data: &[u8]) -> PyResult
         worker::child::print(stream, data);
         return Ok(());
     }
-    let role = role();
+    let role = role(stream);
     let mut done = session().offer_bytes(stream, role, data);
     if done < data.len() {
         wait_detached(py, move || {

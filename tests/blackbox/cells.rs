@@ -74,6 +74,18 @@ fn p2_the_last_expression_is_printed_as_at_the_prompt() {
 }
 
 #[test]
+fn p2_a_warning_while_a_result_is_printed_is_no_result() {
+    for_each_python(|s, _| {
+        let first = s.run("async def f(): pass\nf()").ok();
+        assert!(first.result.starts_with("<coroutine object f at"), "{}", first.result);
+        // The coroutine goes as `_` takes the next value.
+        let second = s.run("5").ok();
+        assert_eq!(second.result, "5\n");
+        assert!(second.stderr.contains("coroutine 'f' was never awaited"), "{}", second.stderr);
+    });
+}
+
+#[test]
 fn p2_the_users_displayhook_and_repr_are_asked() {
     let mut s = Session::python();
     s.says("import sys\nsys.displayhook = lambda value: print('<', value, '>')", "");
