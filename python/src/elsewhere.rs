@@ -49,7 +49,7 @@ fn dup2<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -
         ELSEWHERE.fetch_or(bit, Relaxed);
     } else if ELSEWHERE.load(Relaxed) & bit != 0 {
         // What was not flushed while the descriptor led elsewhere goes where it leads now.
-        let flushed = flush(py);
+        let flushed = flush(py, stream);
         ELSEWHERE.fetch_and(!bit, Relaxed);
         flushed?;
     }
@@ -74,7 +74,7 @@ pub(crate) fn write_text(py: Python<'_>, stream: Stream, text: &Bound<'_, PyAny>
     let Some(own) = output::own(py, stream) else { return Ok(()) };
     py.import("_io")?.getattr("TextIOWrapper")?.call_method1("write", (own, text))?;
     let has_line = || text.contains("\n").unwrap_or(true);
-    if stream == Stream::Stderr || has_line() { flush_one(py, stream) } else { Ok(()) }
+    if stream == Stream::Stderr || has_line() { flush_buffer(py, stream) } else { Ok(()) }
 }
 
 /// Writes bytes to the stream's buffer by the base class.
@@ -83,17 +83,12 @@ pub(crate) fn write_bytes(py: Python<'_>, stream: Stream, bytes: &Bound<'_, PyAn
     py.import("_io")?.getattr("BufferedWriter")?.call_method1("write", (own.getattr("buffer")?, bytes)).map(drop)
 }
 
-/// Flushes the buffers of the streams that write elsewhere.
-pub(crate) fn flush(py: Python<'_>) -> PyResult<()> {
-    for stream in [Stream::Stdout, Stream::Stderr] {
-        if is_elsewhere(stream) && !worker::child::in_child() {
-            flush_one(py, stream)?;
-        }
-    }
-    Ok(())
+/// Flushes what the stream has written elsewhere.
+pub(crate) fn flush(py: Python<'_>, stream: Stream) -> PyResult<()> {
+    if is_elsewhere(stream) && !worker::child::in_child() { flush_buffer(py, stream) } else { Ok(()) }
 }
 
-fn flush_one(py: Python<'_>, stream: Stream) -> PyResult<()> {
+fn flush_buffer(py: Python<'_>, stream: Stream) -> PyResult<()> {
     let Some(own) = output::own(py, stream) else { return Ok(()) };
     py.import("_io")?.getattr("BufferedWriter")?.call_method1("flush", (own.getattr("buffer")?,)).map(drop)
 }

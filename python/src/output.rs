@@ -6,10 +6,12 @@
 
 #![expect(unsafe_code, reason = "C functions as Python callables, without pyo3's argument parsing")]
 
+mod method;
 mod reconfigure;
 
 use crate::guard::wait_detached;
 use crate::{elsewhere, prompted, session};
+use method::Method;
 use pyo3::PyTypeInfo;
 use pyo3::exceptions::{PyTypeError, PyUnicodeEncodeError};
 use pyo3::ffi;
@@ -153,59 +155,20 @@ pub(crate) fn subtype<'py>(
     pyo3::types::PyType::type_object(py).call1((name, PyTuple::new(py, [base])?, dict))
 }
 
-/// A C function that Python can call.
-pub(crate) struct Method(ffi::PyMethodDef);
-
-// SAFETY: the definition is constant data: C strings and functions that live as long as the process.
-unsafe impl Sync for Method {}
-
-impl Method {
-    pub(crate) const fn one(name: &'static std::ffi::CStr, function: ffi::PyCFunction) -> Method {
-        Method::new(name, function, ffi::METH_O)
-    }
-
-    pub(crate) const fn none(name: &'static std::ffi::CStr, function: ffi::PyCFunction) -> Method {
-        Method::new(name, function, ffi::METH_NOARGS)
-    }
-
-    const fn new(name: &'static std::ffi::CStr, function: ffi::PyCFunction, flags: std::ffi::c_int) -> Method {
-        Method(ffi::PyMethodDef {
-            ml_name: name.as_ptr(),
-            ml_meth: ffi::PyMethodDefPointer { PyCFunction: function },
-            ml_flags: flags,
-            ml_doc: std::ptr::null(),
-        })
-    }
-
-    fn name(&self) -> &str {
-        // SAFETY: the name was made from a static C string.
-        unsafe { std::ffi::CStr::from_ptr(self.0.ml_name) }.to_str().unwrap_or_default()
-    }
-
-    fn object<'py>(&'static self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        // SAFETY: the definition lives for ever; C does not write to it.
-        unsafe {
-            let definition = std::ptr::from_ref(&self.0).cast_mut();
-            let object = ffi::PyCFunction_NewEx(definition, std::ptr::null_mut(), std::ptr::null_mut());
-            Bound::from_owned_ptr_or_err(py, object)
-        }
-    }
-}
-
 /// The methods of one stream: write and flush of the text, write and flush of its buffer.
 struct StreamMethods([Method; 4]);
 
 static METHODS_OUT: StreamMethods = StreamMethods([
     Method::one(c"write", write_out),
-    Method::none(c"flush", flush),
+    Method::none(c"flush", flush_out),
     Method::one(c"write", write_bytes_out),
-    Method::none(c"flush", flush),
+    Method::none(c"flush", flush_out),
 ]);
 static METHODS_ERR: StreamMethods = StreamMethods([
     Method::one(c"write", write_err),
-    Method::none(c"flush", flush),
+    Method::none(c"flush", flush_err),
     Method::one(c"write", write_bytes_err),
-    Method::none(c"flush", flush),
+    Method::none(c"flush", flush_err),
 ]);
 
 unsafe extern "C" fn write_out(_self: *mut ffi::PyObject, text: *mut ffi::PyObject) -> *mut ffi::PyObject {
@@ -224,11 +187,19 @@ unsafe extern "C" fn write_bytes_err(_self: *mut ffi::PyObject, bytes: *mut ffi:
     called(bytes, |py, bytes| write_bytes(py, Stream::Stderr, bytes))
 }
 
-unsafe extern "C" fn flush(_self: *mut ffi::PyObject, _none: *mut ffi::PyObject) -> *mut ffi::PyObject {
+unsafe extern "C" fn flush_out(_self: *mut ffi::PyObject, _none: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    flushed(Stream::Stdout)
+}
+
+unsafe extern "C" fn flush_err(_self: *mut ffi::PyObject, _none: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    flushed(Stream::Stderr)
+}
+
+fn flushed(stream: Stream) -> *mut ffi::PyObject {
     // SAFETY: Python calls its functions with the GIL held; None is immortal or counted by Py_NewRef.
     unsafe {
         let py = Python::assume_attached();
-        match elsewhere::flush(py).and_then(|()| flush_session(py)) {
+        match elsewhere::flush(py, stream).and_then(|()| flush_session(py)) {
             Ok(()) => ffi::Py_NewRef(ffi::Py_None()),
             Err(error) => {
                 error.restore(py);
@@ -383,10 +354,10 @@ pub(crate) fn flush_session(py: Python<'_>) -> PyResult<()> {
 
 /// Flushes what user code has put in the place of our streams or their descriptors, as the prompt does.
 pub(crate) fn flush_replaced(py: Python<'_>) {
-    // The prompt ignores a stream that cannot be flushed.
-    let _ = elsewhere::flush(py);
     let Ok(sys) = crate::cells::sys(py) else { return };
     for (name, stream) in [("stderr", Stream::Stderr), ("stdout", Stream::Stdout)] {
+        // The prompt ignores a stream that cannot be flushed.
+        let _ = elsewhere::flush(py, stream);
         if let Ok(object) = sys.getattr(name)
             && !object.is_none()
             && !is_ours(py, stream, &object)

@@ -64,8 +64,11 @@ fn o4_errors_results_and_prompts_follow_dup2_too() {
         s.finish(&id).ok();
         s.says("os.dup2(keep[0], 1); os.dup2(keep[1], 2); text = log(); print(text[:3], 'ZeroDivisionError: division by zero\\np? ' in text)", "42\n True\n");
         // An error of the file is the program's.
-        s.run("with pointed('/dev/full', 1): print('lost')").failed("OSError");
+        assert_eq!(s.run("with pointed('/dev/full', 1): print('kept')").failed("OSError").stdout, "kept\n");
         s.says("print('seen')", "seen\n");
+        // One stream's error is not the other's.
+        let cell = s.run("keep = os.dup(1), os.dup(2); os.dup2(os.open('/dev/full', os.O_WRONLY), 1); os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), 2)\nprint('in the buffer', end=''); print('err', file=sys.stderr); sys.stderr.flush(); os.dup2(keep[1], 2); os.dup2(keep[0], 1); log()");
+        assert_eq!(cell.ok().stdout, "in the buffer'err\\n'\n");
         let id = s.begin(
             "sys.stdout = os.fdopen(os.dup(1), 'w')\ntry: answer = input('q? ')\nfinally: sys.stdout = sys.__stdout__",
         );
