@@ -64,7 +64,8 @@ pub(crate) fn absorbs(py: Python<'_>, stream: Stream, bytes: &[u8]) -> PyResult<
     if WRITERS.load(Relaxed) == 0 {
         return Ok(false);
     }
-    let Some(mut prompted) = PROMPT.take() else { return Ok(false) };
+    // A thread that ends may print after its own storage is gone.
+    let Ok(Some(mut prompted)) = PROMPT.try_with(RefCell::take) else { return Ok(false) };
     let rest = &prompted.text.as_bytes()[prompted.arrived..];
     let is_prompt =
         !prompted.is_printed && rest.starts_with(bytes) && (prompted.arrived == 0 || stream == prompted.stream);
