@@ -106,12 +106,14 @@ fn handle_interrupts() {
 
 /// An interrupt has reached R's thread, in signal context: jumps when R waits where it allows for that.
 extern "C" fn interrupted() {
+    failure::note_strike();
     hooks::pass_on();
     note_interrupt();
 }
 
 /// Tells R of an interrupt.
 pub(crate) extern "C" fn note_interrupt() {
+    failure::note_strike();
     // SAFETY: R's own flag, made to be set by a signal handler.
     unsafe { libR_sys::R_interrupts_pending = 1 };
     nudge::wake();

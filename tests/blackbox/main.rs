@@ -43,6 +43,7 @@ mod r_cells;
 mod r_examples;
 mod r_interrupts;
 mod r_life;
+mod r_outcomes;
 mod r_plots;
 mod r_reads;
 mod readers;
