@@ -210,6 +210,19 @@ fn r_requests_are_answered() {
     s.finish(&id).interrupted();
 }
 
+#[test]
+fn r1_a_locale_without_utf8_cuts_no_expression() {
+    let mut s = r();
+    s.run("invisible(Sys.setlocale('LC_CTYPE', 'C'))").ok();
+    s.says(
+        "x <- 'é'; nchar(x, 'bytes')\n'éééé'; \ty <- 'ü'; y == 'ü'; 1 + 1",
+        "[1] 2\n[1] \"\\303\\251\\303\\251\\303\\251\\303\\251\"\n[1] TRUE\n[1] 2\n",
+    );
+    let many: String = (0..200).map(|i| format!("'é'; z{i} <- {i}\n")).collect();
+    s.says(&format!("f <- function() {{\n{many}z199}}; f()"), "[1] 199\n");
+    s.run("x <- 'é'; y <- )").failed("simpleError");
+}
+
 /// Whatever an error holds, little of it is told, and the session goes on.
 #[track_caller]
 fn little_is_told(s: &mut crate::harness::Session, code: &str, name: &str) -> crate::said::Cell {
