@@ -15,6 +15,7 @@ mod feed;
 mod hooks;
 mod large;
 mod main_cell;
+mod names;
 mod nudge;
 mod output;
 mod plots;

@@ -46,6 +46,7 @@ mod r_life;
 mod r_outcomes;
 mod r_plots;
 mod r_reads;
+mod r_requests;
 mod readers;
 mod readme;
 mod refusals;
