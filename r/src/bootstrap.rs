@@ -21,6 +21,7 @@ pub(crate) fn run(plot: PlotSize) {
         let maker = libR_sys::Rf_protect(evaluate(include_str!("bootstrap.R"), libR_sys::R_BaseEnv));
         let record = libR_sys::Rf_protect(native(failure::record as *const ()));
         let interrupt = libR_sys::Rf_protect(native(failure::record_interrupt as *const ()));
+        let announce = libR_sys::Rf_protect(native(failure::announce as *const ()));
         let adopt = libR_sys::Rf_protect(native(device::adopt as *const ()));
         let next_file = libR_sys::Rf_protect(native(plots::next_file as *const ()));
         let hide = libR_sys::Rf_protect(native(reads::hide as *const ()));
@@ -29,14 +30,14 @@ pub(crate) fn run(plot: PlotSize) {
             libR_sys::SET_VECTOR_ELT(size, index as isize, libR_sys::Rf_ScalarReal(number));
         }
         let mut arguments = rapi::nil();
-        for value in [size, hide, next_file, adopt, interrupt, record] {
+        for value in [size, hide, next_file, adopt, announce, interrupt, record] {
             arguments = libR_sys::Rf_protect(libR_sys::Rf_cons(value, arguments));
         }
         let call = libR_sys::Rf_protect(libR_sys::Rf_lcons(maker, arguments));
         let own = ffi::Rf_eval(call, libR_sys::R_BaseEnv);
         libR_sys::R_PreserveObject(own);
         OWN.set(own);
-        libR_sys::Rf_unprotect(14);
+        libR_sys::Rf_unprotect(16);
     }
     put_handler();
 }

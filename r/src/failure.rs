@@ -34,6 +34,8 @@ enum Due {
     Text,
     /// What R adds about an error in the handling of another.
     Wrapup,
+    /// An error's text, by R code, on whatever stream.
+    Announced,
 }
 
 /// R has left what it was at.
@@ -43,6 +45,8 @@ struct Jump {
     cause: Option<Raised>,
     /// A lone line end was the last thing that was printed before.
     is_after_line_end: bool,
+    /// What R had noted of calls by then: it notes those of an error or an interrupt when it leaves.
+    calls: SEXP,
 }
 
 #[derive(Debug)]
@@ -103,13 +107,14 @@ pub(crate) fn note_strike() {
 /// R leaves what it was at. Code of the user's, in `on.exit` and `finally`, may run before it has arrived.
 pub(crate) fn note_jump() {
     let is_overflowing = is_overflowing();
+    let calls = bootstrap::noted_calls();
     SEEN.with(|seen| {
         let mut cause = seen.raised.take();
         if cause.is_none() && is_overflowing {
             cause = Some(Raised::Bare);
             seen.text = Some(own_text().to_string_lossy().into_owned());
         }
-        seen.jump = Some(Jump { cause, is_after_line_end: seen.is_line_end_last });
+        seen.jump = Some(Jump { cause, is_after_line_end: seen.is_line_end_last, calls });
         seen.due = Due::Nothing;
     });
 }
@@ -145,18 +150,20 @@ pub(crate) fn is_debugger_interrupted() -> bool {
     was_interrupted
 }
 
-/// Called by the handler with the condition of an error. `goes_on`: whoever signals it goes on when nobody catches it.
-pub(crate) unsafe extern "C-unwind" fn record(condition: SEXP, goes_on: SEXP) -> SEXP {
-    // SAFETY: `bootstrap.R` passes a truth value.
-    if unsafe { libR_sys::Rf_asLogical(goes_on) } == 1 {
-        return rapi::nil();
-    }
+/// Called by the handler with the condition of an error.
+pub(crate) unsafe extern "C-unwind" fn record(condition: SEXP) -> SEXP {
     bootstrap::keep_condition(condition);
     SEEN.with(|seen| {
         seen.raised = Some(Raised::Error);
         seen.due = Due::Text;
     });
     crate::plots::show_new_pages();
+    rapi::nil()
+}
+
+/// Called by the handler of an error whose text R code prints, and that is raised after that.
+pub(crate) unsafe extern "C-unwind" fn announce() -> SEXP {
+    SEEN.with(|seen| seen.due = Due::Announced);
     rapi::nil()
 }
 
@@ -181,12 +188,12 @@ fn is_overflowing() -> bool {
     unsafe { ffi::optional(c"R_OldCStackLimit").cast::<usize>().as_ref().is_some_and(|limit| *limit != 0) }
 }
 
-/// What is printed on stdout is no error's text.
-pub(crate) fn note_stdout() {
+/// Looks at what is printed on stdout and tells whether it is an error's text.
+pub(crate) fn is_error_on_stdout() -> bool {
     SEEN.with(|seen| {
-        seen.due = Due::Nothing;
         seen.is_line_end_last = false;
-    });
+        std::mem::replace(&mut seen.due, Due::Nothing) == Due::Announced
+    })
 }
 
 /// Looks at what is printed on stderr and tells what it is.
@@ -195,6 +202,9 @@ pub(crate) fn role_of_stderr(text: &[u8]) -> Option<Role> {
         seen.is_line_end_last = text == b"\n";
         std::mem::replace(&mut seen.due, Due::Nothing)
     });
+    if due == Due::Announced {
+        return Some(Role::Traceback);
+    }
     let own = own_text().to_bytes();
     let is_own = !own.is_empty() && text == own;
     let is_one_of = |parts: &[&'static CStr]| parts.iter().any(|part| text == translated(part).to_bytes());
@@ -252,7 +262,12 @@ fn message_of(text: &str) -> String {
 /// How an expression that jumped to the top level ended.
 pub(crate) fn verdict() -> (Outcome, Option<ErrorInfo>) {
     // An error while R handles another makes it leave without a word.
-    let (cause, text) = SEEN.with(|seen| (seen.raised.or(seen.jump.and_then(|jump| jump.cause)), seen.text.take()));
+    let (raised, jump, text) = SEEN.with(|seen| (seen.raised, seen.jump, seen.text.take()));
+    let is_silent = |jump: Jump| {
+        let is_interrupt = jump.is_after_line_end && IS_STRUCK.load(SeqCst);
+        (!is_interrupt && jump.calls != bootstrap::noted_calls()).then_some(Raised::Bare)
+    };
+    let cause = raised.or(jump.and_then(|jump| jump.cause.or_else(|| is_silent(jump))));
     let known = match cause {
         None | Some(Raised::Interrupt) => return (Outcome::Interrupted, None),
         Some(Raised::Error) => bootstrap::describe_condition(),

@@ -40,10 +40,8 @@ fn write(bytes: &[u8], stream: Stream) -> bool {
         return true;
     }
     let role = match stream {
-        Stream::Stdout => {
-            failure::note_stdout();
-            result::is_printed(console::is_at_top()).then_some(Role::Result)
-        }
+        Stream::Stdout if failure::is_error_on_stdout() => Some(Role::Traceback),
+        Stream::Stdout => result::is_printed(console::is_at_top()).then_some(Role::Result),
         Stream::Stderr => failure::role_of_stderr(bytes),
     };
     // R is in the middle of an error when it prints its text; what was drawn before has been shown.

@@ -120,3 +120,38 @@ fn r2_what_fails_in_a_debugger_ends_there() {
     s.interrupt();
     s.finish(&id).interrupted();
 }
+
+#[test]
+fn r4_errors_that_r_code_prints_are_errors() {
+    let mut s = r();
+    // As rlang does it.
+    s.says(
+        "abort <- function(message, class = NULL, file = stdout()) {
+           signal_abort(structure(class = c(class, 'rlang_error', 'error', 'condition'), list(message = message, call = NULL)), file)
+         }
+         signal_abort <- function(cnd, file) {
+           signalCondition(cnd)
+           fallback <- cnd
+           class(fallback) <- c('rlang_error', 'condition')
+           fallback$message <- ''
+           cat(paste0('Error:\n! ', cnd$message, '\n'), sep = '', file = file)
+           old <- options(show.error.messages = FALSE)
+           on.exit(options(old))
+           stop(fallback)
+         }
+         print.loud <- function(x, ...) abort('in print')",
+        "",
+    );
+    for file in ["stdout()", "stderr()"] {
+        let cell = s.run(&format!("cat('before\n'); abort('m', 'mine', {file})")).failed("mine");
+        assert_eq!((&*cell.traceback, cell.ready.error.unwrap().message.as_str()), ("Error:\n! m\n", "m"));
+    }
+    let cell = s.run("structure(1, class = 'loud')").failed("rlang_error");
+    assert_eq!((&*cell.traceback, &*cell.result), ("Error:\n! in print\n", ""));
+    s.says("tryCatch(abort('caught'), error = function(e) cat(conditionMessage(e), '\\n'))", "caught \n");
+    assert_eq!(s.says("cat('on\n')", "on\n").traceback, "");
+    // What is no condition of an error's class calls no handler for errors.
+    s.run("stop(structure(class = c('odd', 'condition'), list(message = 'm', call = NULL)))").failed("simpleError");
+    let cell = s.run("options(show.error.messages = FALSE); stop(structure(class = c('odd', 'condition'), list(message = 'q', call = NULL)))");
+    assert_eq!(message(cell), "q");
+}
