@@ -155,3 +155,14 @@ fn r4_errors_that_r_code_prints_are_errors() {
     let cell = s.run("options(show.error.messages = FALSE); stop(structure(class = c('odd', 'condition'), list(message = 'q', call = NULL)))");
     assert_eq!(message(cell), "q");
 }
+
+#[test]
+fn r1_handlers_that_a_cell_puts_in_place_hide_no_error_of_it() {
+    let mut s = r();
+    let cell =
+        s.run("globalCallingHandlers(error = function(e) cat('seen\\n'), warning = function(w) NULL)\nlist()[[3]]");
+    assert_eq!(cell.failed("subscriptOutOfBoundsError").stdout, "seen\n");
+    let code = "globalCallingHandlers(message = function(m) NULL)\nf <- function() {on.exit(message('Error: x')); cat('go\\n'); repeat {}}; f()";
+    interrupted(&mut s, code).interrupted();
+    s.run("globalCallingHandlers(NULL)\nlist()[[3]]").failed("subscriptOutOfBoundsError");
+}
