@@ -75,8 +75,9 @@ fn open(config: &Config) -> Result<Engine, String> {
 /// Brings R up to its first prompt. Site and user profiles run here.
 unsafe fn start(config: &Config, engine: Engine) {
     let extra = config.r.iter().flat_map(|r| &r.args).map(String::as_str);
+    // What follows `--interactive` R does not look at, but for what every front end knows.
     let arguments =
-        ["R", "--no-save", "--no-restore", "--quiet", "--interactive", "--no-readline"].into_iter().chain(extra);
+        ["R", "--no-save", "--no-restore", "--quiet", "--no-readline", "--interactive"].into_iter().chain(extra);
     // R keeps these pointers.
     let mut arguments: Vec<*mut c_char> =
         arguments.filter_map(|argument| CString::new(argument).ok()).map(CString::into_raw).collect();

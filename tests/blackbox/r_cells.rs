@@ -170,6 +170,16 @@ fn r9_nothing_runs_after_an_error_and_nothing_hangs() {
 }
 
 #[test]
+fn r9_there_is_no_line_editor_and_no_history() {
+    let mut s = r();
+    s.says("unname(capabilities('cledit'))", "[1] FALSE\n");
+    for code in ["history()", "savehistory()", "loadhistory()"] {
+        let error = s.run(code).failed("simpleError").ready.error.unwrap();
+        assert!(error.message.starts_with("no history"), "{code}: {}", error.message);
+    }
+}
+
+#[test]
 fn r_requests_are_answered() {
     let mut s = r();
     s.says("alpha <- 1:1e9; fn <- function(first, second = 2) NULL; makeActiveBinding('active', function() stop(), globalenv())", "");
