@@ -1,7 +1,7 @@
 # Evaluated once, when R is up, to a function that makes the environment of the worker's own functions. Its parent is base's,
 # so that nothing of the user's can get in between, and nothing of it is found from the user's environment.
-function(record, adopt, next_file, hide, plot) {
-    condition <- NULL
+function(record, record_interrupt, announce, adopt, next_file, hide, plot) {
+    condition <- marked <- announced <- NULL
     width <- plot[[1L]]
     height <- plot[[2L]]
     dpi <- plot[[3L]]
@@ -11,6 +11,7 @@ function(record, adopt, next_file, hide, plot) {
         # From the user's environment, where methods of the user's are found.
         message <- tryCatch(paste(eval(as.call(list(conditionMessage, call("quote", condition))), globalenv()), collapse = "\n"),
                             error = function(e) "")
+        announced <<- NULL
         list(class(condition)[[1L]], message, calls())
     }
 
@@ -75,11 +76,44 @@ function(record, adopt, next_file, hide, plot) {
         readline(prompt)
     }
 
-    # Error handlers of the user's that lie below every call, as `globalCallingHandlers()` keeps them, come before ours.
+    # Handlers of the user's that lie below every call, as `globalCallingHandlers()` keeps them, come before ours.
     handle <- function() {
         users <- registry$gh
-        .Internal(.addGlobHands(c(names(users), "error"), c(users, function(c) .Call(record, c)), .GlobalEnv, NULL, TRUE))
+        .Internal(.addGlobHands(c(names(users), "error", "rlang_error", "interrupt"),
+                                c(users, on_error, on_rlang_error, on_interrupt), .GlobalEnv, NULL, TRUE))
     }
+
+    on_error <- function(c) {
+        n <- sys.nframe() - 1L
+        if (!goes_on(n)) tell(c, n)
+        else if (is_from_rlang(n)) {
+            announced <<- c
+            .Call(announce)
+        }
+    }
+    on_rlang_error <- function(c) if (!inherits(c, "error") && !goes_on(n <- sys.nframe() - 1L)) tell(c, n)
+    on_interrupt <- function(c) .Call(record_interrupt)
+
+    # Tells of an error that the frame `n` raises.
+    tell <- function(c, n) .Call(record, if (is_from_rlang(n) && !is.null(announced)) announced else c)
+
+    # rlang signals an error, prints its text itself when nobody catches it, and then makes R raise another without text.
+    is_from_rlang <- function(n) n > 1L && identical(sys.call(n - 1L)[[1L]], quote(signal_abort))
+
+    # Whether what signals an error goes on when nobody catches it: `signalCondition()`, and `warning()` of an error's condition.
+    # `n`: the frame that signals it.
+    goes_on <- function(n)
+        n > 0L && (identical(sys.function(n), signalling) ||
+                   n > 3L && identical(sys.call(n)[[1L]], quote(doWithOneRestart)) && identical(sys.function(n - 3L), warning))
+    signalling <- signalCondition
+    warning <- warning
+
+    # Whether R code prints, and not R itself.
+    is_printing <- function() {
+        n <- sys.nframe() - 1L
+        n > 0L && identical(sys.function(n), printing)
+    }
+    printing <- cat
 
     registry <- environment(globalCallingHandlers)
     own <- environment()

@@ -20,6 +20,8 @@ pub(crate) fn run(plot: PlotSize) {
     unsafe {
         let maker = libR_sys::Rf_protect(evaluate(include_str!("bootstrap.R"), libR_sys::R_BaseEnv));
         let record = libR_sys::Rf_protect(native(failure::record as *const ()));
+        let interrupt = libR_sys::Rf_protect(native(failure::record_interrupt as *const ()));
+        let announce = libR_sys::Rf_protect(native(failure::announce as *const ()));
         let adopt = libR_sys::Rf_protect(native(device::adopt as *const ()));
         let next_file = libR_sys::Rf_protect(native(plots::next_file as *const ()));
         let hide = libR_sys::Rf_protect(native(reads::hide as *const ()));
@@ -27,11 +29,15 @@ pub(crate) fn run(plot: PlotSize) {
         for (index, number) in [plot.width, plot.height, plot.dpi].into_iter().enumerate() {
             libR_sys::SET_VECTOR_ELT(size, index as isize, libR_sys::Rf_ScalarReal(number));
         }
-        let call = libR_sys::Rf_protect(libR_sys::Rf_lang6(maker, record, adopt, next_file, hide, size));
+        let mut arguments = rapi::nil();
+        for value in [size, hide, next_file, adopt, announce, interrupt, record] {
+            arguments = libR_sys::Rf_protect(libR_sys::Rf_cons(value, arguments));
+        }
+        let call = libR_sys::Rf_protect(libR_sys::Rf_lcons(maker, arguments));
         let own = ffi::Rf_eval(call, libR_sys::R_BaseEnv);
         libR_sys::R_PreserveObject(own);
         OWN.set(own);
-        libR_sys::Rf_unprotect(7);
+        libR_sys::Rf_unprotect(16);
     }
     put_handler();
 }
@@ -118,6 +124,31 @@ fn call(name: &CStr) -> Option<SEXP> {
 pub(crate) fn keep_condition(condition: SEXP) {
     // SAFETY: the environment is R's own and preserved; this only changes an existing binding.
     unsafe { libR_sys::Rf_defineVar(rapi::symbol(c"condition"), condition, own()) };
+}
+
+/// Keeps another hold of the error that is kept.
+pub(crate) fn mark_condition() {
+    copy_binding(c"condition", c"marked");
+}
+
+/// Keeps the error again that was kept when [`mark_condition`] was last called.
+pub(crate) fn take_marked_condition() {
+    copy_binding(c"marked", c"condition");
+}
+
+fn copy_binding(from: &CStr, to: &CStr) {
+    // SAFETY: both bindings exist; the first holds the value while it is bound a second time.
+    unsafe { libR_sys::Rf_defineVar(rapi::symbol(to), libR_sys::Rf_findVarInFrame(own(), rapi::symbol(from)), own()) };
+}
+
+/// Whether it is R code that prints: what calls the innermost function is `cat()`, which messages come by as well.
+pub(crate) fn is_printed_by_code() -> bool {
+    // SAFETY: reads the one truth value.
+    let is_printing = || call(c"is_printing").is_some_and(|value| unsafe { libR_sys::Rf_asLogical(value) } == 1);
+    output::mute(true);
+    let is_printing = rapi::without_interrupts(is_printing);
+    output::mute(false);
+    is_printing
 }
 
 /// The kept error in words, and forgets it. User code may run (methods of `conditionMessage`), once more than at R's prompt:

@@ -47,6 +47,8 @@ pub(crate) enum Step {
     Bootstrap,
     /// Put the error handler back below the user's, then parse the cell that is loaded.
     Handle,
+    /// The same, then begin with the current expression: the one before it has changed the user's.
+    HandleAgain,
     /// Parse the cell that is loaded.
     Parse,
     /// Evaluate the current expression here, and let R's prompt have an empty line.
@@ -125,6 +127,10 @@ pub(crate) unsafe extern "C-unwind" fn read_console(
                 Step::Handle => {
                     bootstrap::put_handler();
                     Step::Parse
+                }
+                Step::HandleAgain => {
+                    bootstrap::put_handler();
+                    begin_expression(buffer, size)
                 }
                 Step::Parse => match feed::parse() {
                     Parsed::Whole => parsed(buffer, size),
@@ -229,6 +235,9 @@ fn go_on(has_jumped: bool, buffer: *mut c_uchar, size: c_int) -> Step {
         return Step::ParseError;
     }
     if FEED.with(feed::Feed::advance) {
+        if !bootstrap::handler_is_there() {
+            return Step::HandleAgain;
+        }
         return begin_expression(buffer, size);
     }
     finish(Outcome::Ok, None)

@@ -51,6 +51,7 @@ unsafe extern "C-unwind" {
     pub fn Rf_PrintValue(value: SEXP);
     pub fn Rf_onintr();
     pub fn Rf_jump_to_toplevel() -> !;
+    pub fn R_curErrorBuf() -> *const c_char;
 
     // Rembedded.h
     pub fn Rf_initialize_R(argc: c_int, argv: *mut *mut c_char) -> c_int;

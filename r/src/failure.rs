@@ -1,35 +1,77 @@
-//! What is known of the error that ended an expression, for `ready.error`.
+//! What made R leave what it was at: an error or an interrupt, for a cell's outcome and `ready.error`.
 //!
-//! A calling handler below all of the user's own (`bootstrap.R`) hands every error that nobody catches to [`record`]; the
-//! next thing that R prints on stderr is that error's text.
+//! Handlers below all of the user's own (`bootstrap.R`) tell of what nobody catches as it is raised: [`record`] and
+//! [`record_interrupt`]. R then prints the error's text, and says by [`note_jump`] that it leaves. What was raised last before
+//! that is what it left for; what code prints or catches while R unwinds says nothing. R keeps the text of its own errors
+//! ([`own_text`]), so that only this is told as a printed error, and so that an error which R raises where it calls no
+//! handlers, such as an overflow of the C stack, is known all the same.
 
 #![expect(unsafe_code, reason = "called by R with R's values")]
 
-use crate::bootstrap;
 use crate::main_cell::MainCell;
-use crate::rapi;
+use crate::{bootstrap, console_ffi as ffi, rapi};
 use libR_sys::SEXP;
 use libc::c_char;
 use std::ffi::CStr;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use worker::protocol::{ErrorInfo, Outcome, Role};
+
+/// Something that nobody catches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Raised {
+    /// An error, whose condition `bootstrap.R` keeps.
+    Error,
+    /// An error that no handler was called for.
+    Bare,
+    Interrupt,
+}
+
+/// What of R's own is printed next, if an error's text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    Nothing,
+    /// An error's text: no code of the user's runs before that.
+    Text,
+    /// What R adds about an error in the handling of another.
+    Wrapup,
+    /// An error's text, by R code, on whatever stream.
+    Announced,
+}
+
+/// R has left what it was at.
+#[derive(Debug, Clone, Copy)]
+struct Jump {
+    /// What for; none when code asked for that, as `invokeRestart("abort")` does.
+    cause: Option<Raised>,
+    /// A lone line end was the last thing that was printed before.
+    is_after_line_end: bool,
+    /// What R had noted of calls by then: it notes those of an error or an interrupt when it leaves.
+    calls: SEXP,
+}
 
 #[derive(Debug)]
 pub(crate) struct Seen {
-    /// An error that nobody caught has been signalled since the expression began.
-    condition: bool,
-    /// Its text has not been printed yet.
-    text_is_due: bool,
-    /// The last text of an error that was printed.
+    /// What was raised last, since R last left what it was at.
+    raised: Option<Raised>,
+    /// The same when a debugger last asked.
+    raised_at_prompt: Option<Raised>,
+    due: Due,
+    jump: Option<Jump>,
+    /// The text of the last error that no handler was called for.
     text: Option<String>,
-    /// The lone line end of an interrupt was printed on stderr, and no error's text since.
-    bare_line_end: bool,
-    /// R has left what it was at.
-    has_jumped: bool,
+    /// What was printed last is a lone line end on stderr.
+    is_line_end_last: bool,
 }
 
 impl Seen {
-    const NOTHING: Seen =
-        Seen { condition: false, text_is_due: false, text: None, bare_line_end: false, has_jumped: false };
+    const NOTHING: Seen = Seen {
+        raised: None,
+        raised_at_prompt: None,
+        due: Due::Nothing,
+        jump: None,
+        text: None,
+        is_line_end_last: false,
+    };
 }
 
 static SEEN: MainCell<Seen> = MainCell::new(Seen::NOTHING);
@@ -37,14 +79,18 @@ static SEEN: MainCell<Seen> = MainCell::new(Seen::NOTHING);
 /// What R had noted of calls when the expression began.
 static CALLS_BEFORE: MainCell<SEXP> = MainCell::new(std::ptr::null_mut());
 
+/// A signal to interrupt has come since this was last set to no.
+static IS_STRUCK: AtomicBool = AtomicBool::new(false);
+
 /// An expression begins.
 pub(crate) fn forget() {
     CALLS_BEFORE.set(bootstrap::noted_calls());
-    SEEN.with(|seen| *seen = Seen::NOTHING);
+    set_aside();
 }
 
 /// Something of ours is about to run in R in the middle of an expression: gives what is known so far.
 pub(crate) fn set_aside() -> Seen {
+    IS_STRUCK.store(false, SeqCst);
     SEEN.with(|seen| std::mem::replace(seen, Seen::NOTHING))
 }
 
@@ -53,45 +99,143 @@ pub(crate) fn put_back(former: Seen) {
     SEEN.with(|seen| *seen = former);
 }
 
-/// R leaves what it was at.
+/// A signal to interrupt has come. Signal context.
+pub(crate) fn note_strike() {
+    IS_STRUCK.store(true, SeqCst);
+}
+
+/// R leaves what it was at. Code of the user's, in `on.exit` and `finally`, may run before it has arrived.
 pub(crate) fn note_jump() {
-    SEEN.with(|seen| seen.has_jumped = true);
+    let is_overflowing = is_overflowing();
+    let calls = bootstrap::noted_calls();
+    SEEN.with(|seen| {
+        let mut cause = seen.raised.take();
+        if cause.is_none() && is_overflowing {
+            cause = Some(Raised::Bare);
+            seen.text = Some(own_text().to_string_lossy().into_owned());
+        }
+        seen.jump = Some(Jump { cause, is_after_line_end: seen.is_line_end_last, calls });
+        seen.due = Due::Nothing;
+    });
 }
 
-/// Whether an interrupt made R leave what it was at, since this was last asked.
+/// Whether an interrupt made R leave what it was at, within a top level of its own: no handler is called there.
 pub(crate) fn was_interrupted() -> bool {
-    SEEN.with(|seen| std::mem::replace(&mut seen.has_jumped, false) && seen.bare_line_end)
+    SEEN.with(|seen| seen.jump.take()).is_some_and(|jump| match jump.cause {
+        Some(cause) => cause == Raised::Interrupt,
+        None => jump.is_after_line_end && IS_STRUCK.swap(false, SeqCst),
+    })
 }
 
-/// Called by the handler with the condition.
+/// A debugger asks. When it does so because R left what its last line was at, that is over, and what was known before holds;
+/// tells whether an interrupt was the cause.
+pub(crate) fn is_debugger_interrupted() -> bool {
+    let has_jumped = SEEN.with(|seen| seen.jump.is_some());
+    let was_interrupted = was_interrupted();
+    SEEN.with(|seen| {
+        seen.due = Due::Nothing;
+        if was_interrupted {
+            seen.raised = Some(Raised::Interrupt);
+        } else if has_jumped {
+            seen.raised = seen.raised_at_prompt;
+        } else {
+            seen.raised_at_prompt = seen.raised;
+        }
+    });
+    if has_jumped {
+        bootstrap::take_marked_condition();
+    } else {
+        bootstrap::mark_condition();
+    }
+    was_interrupted
+}
+
+/// Called by the handler with the condition of an error.
 pub(crate) unsafe extern "C-unwind" fn record(condition: SEXP) -> SEXP {
     bootstrap::keep_condition(condition);
     SEEN.with(|seen| {
-        seen.condition = true;
-        seen.text_is_due = true;
+        seen.raised = Some(Raised::Error);
+        seen.due = Due::Text;
     });
     crate::plots::show_new_pages();
     rapi::nil()
 }
 
-/// An error's text is about to be printed, and no code of the user's runs before that.
-pub(crate) fn text_is_due() -> bool {
-    SEEN.with(|seen| seen.text_is_due)
+/// Called by the handler of an error whose text R code prints, and that is raised after that.
+pub(crate) unsafe extern "C-unwind" fn announce() -> SEXP {
+    SEEN.with(|seen| seen.due = Due::Announced);
+    rapi::nil()
+}
+
+/// Called by the handler of interrupts.
+pub(crate) unsafe extern "C-unwind" fn record_interrupt() -> SEXP {
+    SEEN.with(|seen| {
+        seen.raised = Some(Raised::Interrupt);
+        seen.due = Due::Nothing;
+    });
+    rapi::nil()
+}
+
+/// The text of the last error, as R has kept it: that of an error of its own as it prints it.
+fn own_text() -> &'static CStr {
+    // SAFETY: the buffer is R's, lasts as long as R does, and changes only in R's thread.
+    unsafe { CStr::from_ptr(ffi::R_curErrorBuf()) }
+}
+
+/// Whether R deals with an overflow of the C stack: it calls no handlers then.
+fn is_overflowing() -> bool {
+    // SAFETY: R's variable, of this type wherever it is to be seen.
+    unsafe { ffi::optional(c"R_OldCStackLimit").cast::<usize>().as_ref().is_some_and(|limit| *limit != 0) }
+}
+
+/// Looks at what is printed on stdout and tells whether it is an error's text.
+pub(crate) fn is_error_on_stdout() -> bool {
+    SEEN.with(|seen| {
+        seen.is_line_end_last = false;
+        std::mem::replace(&mut seen.due, Due::Nothing) == Due::Announced
+    })
 }
 
 /// Looks at what is printed on stderr and tells what it is.
 pub(crate) fn role_of_stderr(text: &[u8]) -> Option<Role> {
+    let due = SEEN.with(|seen| {
+        seen.is_line_end_last = text == b"\n";
+        std::mem::replace(&mut seen.due, Due::Nothing)
+    });
+    if due == Due::Announced {
+        return Some(Role::Traceback);
+    }
+    let own = own_text().to_bytes();
+    let is_own = !own.is_empty() && text == own;
+    let is_one_of = |parts: &[&'static CStr]| parts.iter().any(|part| text == translated(part).to_bytes());
+    if due == Due::Wrapup && (text.strip_suffix(b"\n") == Some(own) || is_one_of(&ADDED)) {
+        SEEN.with(|seen| seen.due = due);
+        return Some(Role::Traceback);
+    }
+    let is_wrapup = !is_own && is_one_of(&[WRAPUP]);
+    // `try()` prints, by R code, what it has told R to keep.
+    let is_certain = is_own && due == Due::Text;
+    if !(is_own || is_wrapup) || !(is_certain || is_overflowing() || !bootstrap::is_printed_by_code()) {
+        return None;
+    }
     SEEN.with(|seen| {
-        seen.bare_line_end |= text == b"\n";
-        // An error that no handler could be called for, such as an overflow of the C stack, is known by its text alone.
-        if !std::mem::replace(&mut seen.text_is_due, false) && !begins_as_error(text) {
-            return None;
+        if is_wrapup {
+            seen.due = Due::Wrapup;
+        } else if !is_certain {
+            seen.raised = Some(Raised::Bare);
+            seen.text = Some(String::from_utf8_lossy(text).into_owned());
         }
-        seen.bare_line_end = false;
-        seen.text = Some(String::from_utf8_lossy(text).into_owned());
-        Some(Role::Traceback)
-    })
+    });
+    Some(Role::Traceback)
 }
+
+/// What R prints before an error in the handling of another.
+const WRAPUP: &CStr = c"Error during wrapup: ";
+/// What it adds to that.
+const ADDED: [&CStr; 2] = [
+    c"Lost warning messages\n",
+    c"Error: no more error handlers available (recursive errors?); invoking 'abort' restart\n",
+];
 
 /// What an error's text begins with, with a call and without.
 const BEGINNINGS: [&CStr; 2] = [c"Error in ", c"Error: "];
@@ -103,12 +247,6 @@ fn translated(text: &'static CStr) -> &'static CStr {
     }
     // SAFETY: the messages are C's for as long as the process lives, or `text` itself, which is a constant.
     unsafe { CStr::from_ptr(dgettext(c"R".as_ptr(), text.as_ptr())) }
-}
-
-/// Whether this is the beginning of an error's text.
-fn begins_as_error(text: &[u8]) -> bool {
-    text.starts_with(b"Error")
-        || BEGINNINGS.into_iter().any(|beginning| text.starts_with(translated(beginning).to_bytes()))
 }
 
 /// The message in an error's printed text: "Error: message" or "Error in call : message".
@@ -123,16 +261,27 @@ fn message_of(text: &str) -> String {
 
 /// How an expression that jumped to the top level ended.
 pub(crate) fn verdict() -> (Outcome, Option<ErrorInfo>) {
-    let (condition, text, bare_line_end) = SEEN.with(|seen| (seen.condition, seen.text.take(), seen.bare_line_end));
-    if bare_line_end || (!condition && text.is_none()) {
-        return (Outcome::Interrupted, None);
-    }
-    let known = if condition { bootstrap::describe_condition() } else { None };
+    // An error while R handles another makes it leave without a word.
+    let (raised, jump, text) = SEEN.with(|seen| (seen.raised, seen.jump, seen.text.take()));
+    let is_silent = |jump: Jump| {
+        let is_interrupt = jump.is_after_line_end && IS_STRUCK.load(SeqCst);
+        (!is_interrupt && jump.calls != bootstrap::noted_calls()).then_some(Raised::Bare)
+    };
+    let cause = raised.or(jump.and_then(|jump| jump.cause.or_else(|| is_silent(jump))));
+    let known = match cause {
+        None | Some(Raised::Interrupt) => return (Outcome::Interrupted, None),
+        Some(Raised::Error) => bootstrap::describe_condition(),
+        Some(Raised::Bare) => None,
+    };
     let mut error = known.unwrap_or_else(|| ErrorInfo {
         name: "simpleError".to_owned(),
-        message: message_of(&text.unwrap_or_default()),
-        traceback: if bootstrap::noted_calls() == CALLS_BEFORE.get() { Vec::new() } else { bootstrap::calls() },
+        message: message_of(&text.unwrap_or_else(|| own_text().to_string_lossy().into_owned())),
+        traceback: bootstrap::calls(),
     });
+    if bootstrap::noted_calls() == CALLS_BEFORE.get() {
+        // R has not come to note the calls of this one.
+        error.traceback.clear();
+    }
     error.shorten();
     (Outcome::Error, Some(error))
 }

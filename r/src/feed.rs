@@ -119,7 +119,7 @@ pub(crate) fn parse() -> Parsed {
     let code = unsafe { std::str::from_utf8_unchecked(std::slice::from_raw_parts(pointer, length)) };
     // SAFETY: every value is protected until the last use; what jumps leaves nothing behind but protection, which R resets.
     unsafe {
-        let text = libR_sys::Rf_protect(rapi::string(code));
+        let text = libR_sys::Rf_protect(rapi::source(code));
         // The parser notes positions only for a file, which to it is an environment.
         let file = libR_sys::Rf_protect(libR_sys::R_NewEnv(libR_sys::R_EmptyEnv, 0, 0));
         let mut status = ParseStatus::PARSE_NULL;
@@ -144,7 +144,7 @@ pub(crate) fn raise() {
     }
     // SAFETY: every value is protected until it is used; this jumps as well.
     unsafe {
-        let code = FEED.with(|feed| libR_sys::Rf_protect(rapi::string(&feed.code)));
+        let code = FEED.with(|feed| libR_sys::Rf_protect(rapi::source(&feed.code)));
         let call = libR_sys::Rf_protect(libR_sys::Rf_lang2(rapi::symbol(c"refuse"), code));
         ffi::Rf_eval(call, crate::bootstrap::own());
     }
@@ -161,7 +161,7 @@ pub(crate) fn judge(code: SEXP) -> ParseStatus {
 /// Where the expressions are in the source, from the parser's positions: lists of first line, first byte, last line, last
 /// byte, first and last column, and the lines again as the parser counts them in spite of `#line`.
 fn ranges(code: &str, positions: SEXP) -> Vec<Range<usize>> {
-    let lines = Lines::of(code);
+    let lines = Lines::of(code, rapi::is_utf8());
     let count = |number: i32| usize::try_from(number).unwrap_or(0);
     // SAFETY: the parser makes a list of integer vectors of at least eight elements; lengths are checked all the same.
     unsafe {

@@ -12,7 +12,7 @@ use crate::{bootstrap, rapi, result};
 pub(crate) fn evaluate() {
     // SAFETY: every value is protected until the last use. The text stays where it is until the next cell is loaded.
     unsafe {
-        let text = FEED.with(|feed| libR_sys::Rf_protect(rapi::string(feed.take_whole())));
+        let text = FEED.with(|feed| libR_sys::Rf_protect(rapi::source(feed.take_whole())));
         let call = libR_sys::Rf_protect(libR_sys::Rf_lang2(rapi::symbol(c"read"), text));
         let expression = libR_sys::Rf_protect(ffi::Rf_eval(call, bootstrap::own()));
         let value = libR_sys::Rf_protect(ffi::Rf_eval(expression, libR_sys::R_GlobalEnv));

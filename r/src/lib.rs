@@ -15,6 +15,7 @@ mod feed;
 mod hooks;
 mod large;
 mod main_cell;
+mod names;
 mod nudge;
 mod output;
 mod plots;
@@ -74,8 +75,9 @@ fn open(config: &Config) -> Result<Engine, String> {
 /// Brings R up to its first prompt. Site and user profiles run here.
 unsafe fn start(config: &Config, engine: Engine) {
     let extra = config.r.iter().flat_map(|r| &r.args).map(String::as_str);
+    // What follows `--interactive` R does not look at, but for what every front end knows.
     let arguments =
-        ["R", "--no-save", "--no-restore", "--quiet", "--interactive", "--no-readline"].into_iter().chain(extra);
+        ["R", "--no-save", "--no-restore", "--quiet", "--no-readline", "--interactive"].into_iter().chain(extra);
     // R keeps these pointers.
     let mut arguments: Vec<*mut c_char> =
         arguments.filter_map(|argument| CString::new(argument).ok()).map(CString::into_raw).collect();
@@ -106,12 +108,14 @@ fn handle_interrupts() {
 
 /// An interrupt has reached R's thread, in signal context: jumps when R waits where it allows for that.
 extern "C" fn interrupted() {
+    failure::note_strike();
     hooks::pass_on();
     note_interrupt();
 }
 
 /// Tells R of an interrupt.
 pub(crate) extern "C" fn note_interrupt() {
+    failure::note_strike();
     // SAFETY: R's own flag, made to be set by a signal handler.
     unsafe { libR_sys::R_interrupts_pending = 1 };
     nudge::wake();

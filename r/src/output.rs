@@ -39,13 +39,15 @@ fn write(bytes: &[u8], stream: Stream) -> bool {
     if MUTED.get() {
         return true;
     }
-    if plots::has_new_page() && !failure::text_is_due() {
-        plots::show_new_pages();
-    }
     let role = match stream {
+        Stream::Stdout if failure::is_error_on_stdout() => Some(Role::Traceback),
         Stream::Stdout => result::is_printed(console::is_at_top()).then_some(Role::Result),
         Stream::Stderr => failure::role_of_stderr(bytes),
     };
+    // R is in the middle of an error when it prints its text; what was drawn before has been shown.
+    if role != Some(Role::Traceback) && plots::has_new_page() {
+        plots::show_new_pages();
+    }
     console::with_engine(|engine| match std::str::from_utf8(bytes) {
         Ok(text) => write_text(engine, stream, role, text),
         Err(_) => write_all(engine, bytes.len(), |done| engine.offer_bytes(stream, role, &bytes[done..])),

@@ -13,13 +13,15 @@ pub(crate) struct End {
 #[derive(Debug)]
 pub(crate) struct Lines<'a> {
     code: &'a str,
+    /// Whether the parser takes the source for UTF-8; if not, each byte is a column to it.
+    is_utf8: bool,
     starts: Vec<usize>,
 }
 
 impl<'a> Lines<'a> {
-    pub(crate) fn of(code: &'a str) -> Self {
+    pub(crate) fn of(code: &'a str, is_utf8: bool) -> Self {
         let after_ends = code.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
-        Lines { code, starts: std::iter::once(0).chain(after_ends).collect() }
+        Lines { code, is_utf8, starts: std::iter::once(0).chain(after_ends).collect() }
     }
 
     /// The offset of an end.
@@ -34,12 +36,15 @@ impl<'a> Lines<'a> {
             return start + end.bytes.min(line.len());
         }
         let mut column = 0;
-        for (at, c) in line.char_indices() {
+        for (at, byte) in line.bytes().enumerate() {
+            if self.is_utf8 && !line.is_char_boundary(at) {
+                continue;
+            }
             if column >= end.columns {
-                return start + at;
+                return self.code.floor_char_boundary(start + at);
             }
             column += 1;
-            if c == '\t' {
+            if byte == b'\t' {
                 column = (column + 7) & !7;
             }
         }
@@ -53,7 +58,7 @@ mod tests {
 
     #[test]
     fn bytes_count_in_ascii() {
-        let lines = Lines::of("x <- 1; y\n\tz");
+        let lines = Lines::of("x <- 1; y\n\tz", true);
         assert_eq!(lines.offset(End { line: 1, bytes: 8, columns: 8 }), 8);
         assert_eq!(lines.offset(End { line: 2, bytes: 1, columns: 8 }), 11);
     }
@@ -61,8 +66,15 @@ mod tests {
     #[test]
     fn columns_count_elsewhere() {
         let code = "'éé'; \t'é'; z";
-        let lines = Lines::of(code);
+        let lines = Lines::of(code, true);
         assert_eq!(&code[..lines.offset(End { line: 1, bytes: 8, columns: 4 })], "'éé'");
         assert_eq!(&code[lines.offset(End { line: 1, bytes: 99, columns: 8 })..], "'é'; z");
+    }
+    #[test]
+    fn bytes_are_columns_where_the_locale_is_not_utf8() {
+        let code = "x <- 'é'; \ty <- 1; z";
+        let lines = Lines::of(code, false);
+        assert_eq!(&code[..lines.offset(End { line: 1, bytes: 99, columns: 9 })], "x <- 'é'");
+        assert_eq!(&code[lines.offset(End { line: 1, bytes: 99, columns: 16 })..], "y <- 1; z");
     }
 }

@@ -58,10 +58,25 @@ pub(crate) fn without_interrupts<T>(body: impl FnOnce() -> T) -> T {
 
 /// A character vector of one UTF-8 string, protected by nobody. May jump when memory is exhausted or `text` holds a NUL.
 pub(crate) fn string(text: &str) -> SEXP {
+    encoded(text, cetype_t::CE_UTF8)
+}
+
+/// The same for source, whose bytes R's prompt takes for those of its locale.
+pub(crate) fn source(text: &str) -> SEXP {
+    encoded(text, if is_utf8() { cetype_t::CE_UTF8 } else { cetype_t::CE_NATIVE })
+}
+
+/// Whether R's locale is one of UTF-8 at this moment.
+pub(crate) fn is_utf8() -> bool {
+    // SAFETY: what is given is a C string, which is read at once.
+    unsafe { CStr::from_ptr(libc::nl_langinfo(libc::CODESET)) == c"UTF-8" }
+}
+
+fn encoded(text: &str, encoding: cetype_t) -> SEXP {
     // SAFETY: pointer and length are those of `text`; the result of the first call is protected by the second at once.
     unsafe {
         let length = i32::try_from(text.len()).unwrap_or(i32::MAX);
-        let chars = libR_sys::Rf_protect(libR_sys::Rf_mkCharLenCE(text.as_ptr().cast(), length, cetype_t::CE_UTF8));
+        let chars = libR_sys::Rf_protect(libR_sys::Rf_mkCharLenCE(text.as_ptr().cast(), length, encoding));
         let vector = libR_sys::Rf_ScalarString(chars);
         libR_sys::Rf_unprotect(1);
         vector

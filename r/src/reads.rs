@@ -50,7 +50,7 @@ pub(crate) fn read(prompt: &str, buffer: &mut [u8]) -> Step {
     let is_debugger = prompt.starts_with("Browse[");
     if is_debugger {
         // R itself comes back to the browser after an interrupt; the interrupt was meant for the cell.
-        if failure::was_interrupted() {
+        if failure::is_debugger_interrupted() {
             return Step::ToTop;
         }
         result::spoil();

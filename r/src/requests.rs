@@ -6,7 +6,7 @@
 
 use crate::console_ffi as ffi;
 use crate::main_cell::MainCell;
-use crate::{bootstrap, console, failure, feed, output, rapi};
+use crate::{bootstrap, console, failure, feed, names, output, rapi};
 use libR_sys::SEXP;
 use serde_json::{Value, json};
 use std::ffi::CStr;
@@ -60,7 +60,7 @@ fn work_out(request: &Request, is_debugging: bool) -> Result<Value, Refusal> {
 }
 
 fn is_complete(code: &str) -> Result<Value, Refusal> {
-    let status = call(c"is_complete", Some(code), None)?;
+    let status = call(c"is_complete", Some(&code.replace("\r\n", "\n")), None)?;
     // SAFETY: `requests.R` gives one integer.
     let status = unsafe { libR_sys::Rf_asInteger(status) };
     Ok(match status {
@@ -90,33 +90,13 @@ fn complete(code: &str, cursor: usize, is_debugging: bool) -> Result<Value, Refu
 }
 
 fn inspect(code: &str, cursor: usize, is_debugging: bool) -> Result<Value, Refusal> {
-    let name = name_at(code, cursor);
+    let name = names::name_at(code, cursor);
     let text =
         if name.is_empty() { Vec::new() } else { rapi::strings(call(c"inspect", Some(&name), Some(is_debugging))?) };
     Ok(match text.first() {
         Some(text) => json!({"found": true, "data": {"text/plain": text}}),
         None => json!({"found": false, "data": {}}),
     })
-}
-
-/// The name, with its package if it has one, that the cursor is in or behind.
-fn name_at(code: &str, cursor: usize) -> String {
-    let chars: Vec<char> = code.chars().collect();
-    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | ':');
-    let mut end = cursor;
-    while end < chars.len() && is_part(chars[end]) {
-        end += 1;
-    }
-    // Behind an opening parenthesis the function is meant.
-    let mut start = cursor.min(end);
-    if start == end && start > 0 && chars[start - 1] == '(' {
-        start -= 1;
-        end = start;
-    }
-    while start > 0 && is_part(chars[start - 1]) {
-        start -= 1;
-    }
-    chars[start..end].iter().collect::<String>().trim_matches(':').to_owned()
 }
 
 fn variables(is_debugging: bool) -> Result<Value, Refusal> {
@@ -212,14 +192,6 @@ unsafe extern "C-unwind" fn length_of(value: SEXP) -> SEXP {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_name_at_a_cursor() {
-        assert_eq!(name_at("mean(x)", 2), "mean");
-        assert_eq!(name_at("mean(", 5), "mean");
-        assert_eq!(name_at("stats::sd(x)", 9), "stats::sd");
-        assert_eq!(name_at("a + b", 2), "");
-    }
 
     #[test]
     fn the_next_line_is_indented() {

@@ -170,6 +170,16 @@ fn r9_nothing_runs_after_an_error_and_nothing_hangs() {
 }
 
 #[test]
+fn r9_there_is_no_line_editor_and_no_history() {
+    let mut s = r();
+    s.says("unname(capabilities('cledit'))", "[1] FALSE\n");
+    for code in ["history()", "savehistory()", "loadhistory()"] {
+        let error = s.run(code).failed("simpleError").ready.error.unwrap();
+        assert!(error.message.starts_with("no history"), "{code}: {}", error.message);
+    }
+}
+
+#[test]
 fn r_requests_are_answered() {
     let mut s = r();
     s.says("alpha <- 1:1e9; fn <- function(first, second = 2) NULL; makeActiveBinding('active', function() stop(), globalenv())", "");
@@ -208,6 +218,19 @@ fn r_requests_are_answered() {
     assert_eq!(s.call("variables", json!({})).unwrap_err().code, -32002);
     s.interrupt();
     s.finish(&id).interrupted();
+}
+
+#[test]
+fn r1_a_locale_without_utf8_cuts_no_expression() {
+    let mut s = r();
+    s.run("invisible(Sys.setlocale('LC_CTYPE', 'C'))").ok();
+    s.says(
+        "x <- 'é'; nchar(x, 'bytes')\n'éééé'; \ty <- 'ü'; y == 'ü'; 1 + 1",
+        "[1] 2\n[1] \"\\303\\251\\303\\251\\303\\251\\303\\251\"\n[1] TRUE\n[1] 2\n",
+    );
+    let many: String = (0..200).map(|i| format!("'é'; z{i} <- {i}\n")).collect();
+    s.says(&format!("f <- function() {{\n{many}z199}}; f()"), "[1] 199\n");
+    s.run("x <- 'é'; y <- )").failed("simpleError");
 }
 
 /// Whatever an error holds, little of it is told, and the session goes on.
