@@ -163,6 +163,14 @@ fn os_read<'py>(
     OS_READ.call(args, options)
 }
 
+/// Whether what is to be opened is fd 0, by its number or by a name that systems have for it.
+fn names_stdin(file: &Bound<'_, PyAny>) -> bool {
+    match file.cast_exact::<PyString>() {
+        Ok(path) => path.to_str().is_ok_and(|path| ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].contains(&path)),
+        Err(_) => file.is_exact_instance_of::<PyInt>() && file.extract::<i64>().is_ok_and(|fd| fd == 0),
+    }
+}
+
 #[pyfunction]
 #[pyo3(signature = (*args, **options))]
 fn open<'py>(
@@ -171,11 +179,7 @@ fn open<'py>(
     options: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let originals = originals(py)?;
-    let is_zero = match args.get_item(0) {
-        Ok(file) => file.is_exact_instance_of::<PyInt>() && file.extract::<i64>().is_ok_and(|fd| fd == 0),
-        Err(_) => false,
-    };
-    if !is_zero || !is_sessions() {
+    if !args.get_item(0).is_ok_and(|file| names_stdin(&file)) || !is_sessions() {
         return OPEN.call(args, options);
     }
     let option = |at: usize, name: &str| -> PyResult<Option<Bound<'py, PyAny>>> {

@@ -84,6 +84,9 @@ fn p9_descriptor_0_reads_too() {
         reads(s, "import os\nos.read(0, 100)", "raw", "b'raw\\n'\n");
         reads(s, "open(0, closefd=False).readline()", "opened", "'opened\\n'\n");
         reads(s, "open(0, 'rb', buffering=0, closefd=False).read(50)", "bytes", "b'bytes\\n'\n");
+        reads(s, "with open('/dev/stdin') as f: line = f.readline()\nline", "named", "'named\\n'\n");
+        reads(s, "with open('/dev/fd/0', 'rb') as f: line = f.readline()\nline", "fd", "b'fd\\n'\n");
+        s.says("import os; os.fstat(0) and None", "");
         reads(s, "import fileinput\nwith fileinput.input('-') as f: line = f.readline()\nline", "file", "'file\\n'\n");
         s.says("import sys\nsys.stdin.closed, os.fstat(0).st_mode != 0", "(False, True)\n");
     });
