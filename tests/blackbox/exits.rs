@@ -1,10 +1,9 @@
 //! L1, L2 and L8: every way in which user code ends the session.
 
-use crate::harness::{Session, until_dead};
+use crate::harness::{Session, compiled, until_dead};
 use crate::pythons::{self, for_each_python};
 use crate::r::r;
 use crate::said::End;
-use std::process::Command;
 use worker::client::{Batch, Reason};
 use worker::protocol::EndReason;
 
@@ -240,13 +239,9 @@ fn l1_a_library_that_calls_exit_ends_the_session_in_the_plain_way() {
 
 #[test]
 fn l1_a_library_that_calls_exit_ends_a_session_of_r_too() {
-    let folder = tempfile::tempdir().unwrap();
-    let (file, library) = (folder.path().join("leave.c"), folder.path().join("leave.so"));
     let source =
         "#include <stdio.h>\n#include <stdlib.h>\nvoid leave(int *status) { printf(\"stdio\"); exit(*status); }\n";
-    std::fs::write(&file, source).unwrap();
-    let compiled = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&file).status().unwrap();
-    assert!(compiled.success());
+    let (_folder, library) = compiled(source);
     let mut s = r();
     s.begin(&format!("dyn.load('{}'); cat('before '); system('echo child'); .C('leave', 4L)", library.display()));
     let end = s.ended();

@@ -368,3 +368,13 @@ impl Drop for Session {
         }
     }
 }
+
+/// A library of this source in C. It goes with the folder.
+pub fn compiled(source: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, library) = (folder.path().join("library.c"), folder.path().join("library.so"));
+    std::fs::write(&file, source).unwrap();
+    let mut compiler = std::process::Command::new("cc");
+    assert!(compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&file).status().unwrap().success());
+    (folder, library)
+}

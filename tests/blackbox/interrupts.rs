@@ -1,8 +1,7 @@
 //! I1, I2, I4, I5: an interrupt stops what runs, once, and the session stays usable.
 
-use crate::harness::Session;
+use crate::harness::{Session, compiled};
 use crate::pythons::for_each_python;
-use std::process::Command;
 use std::time::{Duration, Instant};
 use worker::client::Batch;
 use worker::protocol::Outcome;
@@ -45,11 +44,7 @@ fn i1_a_library_that_handles_the_signal_and_passes_it_on_does_no_harm() {
         int seen(void) { return count; }\n\
         void begin(void) {\n    struct sigaction a = {0};\n    a.sa_flags = SA_RESTART | SA_SIGINFO;\n    \
             a.sa_sigaction = handle; sigaction(SIGINT, &a, &before);\n}\n";
-    let folder = tempfile::tempdir().unwrap();
-    let (file, library) = (folder.path().join("chain.c"), folder.path().join("chain.so"));
-    std::fs::write(&file, source).unwrap();
-    let compiled = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&file).status().unwrap();
-    assert!(compiled.success());
+    let (_folder, library) = compiled(source);
     for_each_python(|s, _| {
         s.says(&format!("import ctypes, time; chain = ctypes.CDLL({:?})\n_ = chain.begin()", library), "");
         for _ in 0..3 {
