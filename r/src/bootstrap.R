@@ -115,6 +115,15 @@ function(record, record_interrupt, announce, adopt, next_file, hide, plot) {
     }
     printing <- cat
 
+    # Whether R calls functions after it has printed a value.
+    has_callbacks <- function() length(getTaskCallbackNames()) > 0L
+
+    # Whether the outermost call is R's own to print a value.
+    is_printing_result <- function() {
+        f <- sys.function(1L)
+        identical(f, print) || identical(f, methods::show)
+    }
+
     registry <- environment(globalCallingHandlers)
     own <- environment()
     version <- paste(R.version$major, R.version$minor, sep = ".")

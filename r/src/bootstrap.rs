@@ -141,14 +141,19 @@ fn copy_binding(from: &CStr, to: &CStr) {
     unsafe { libR_sys::Rf_defineVar(rapi::symbol(to), libR_sys::Rf_findVarInFrame(own(), rapi::symbol(from)), own()) };
 }
 
-/// Whether it is R code that prints: what calls the innermost function is `cat()`, which messages come by as well.
+/// Whether it is R code that prints: the innermost function is `cat()`, which messages come by as well.
 pub(crate) fn is_printed_by_code() -> bool {
+    is_so(c"is_printing")
+}
+
+/// The truth value that a function of ours gives, which raises nothing and prints nothing.
+pub(crate) fn is_so(function: &CStr) -> bool {
     // SAFETY: reads the one truth value.
-    let is_printing = || call(c"is_printing").is_some_and(|value| unsafe { libR_sys::Rf_asLogical(value) } == 1);
+    let is_so = || call(function).is_some_and(|value| unsafe { libR_sys::Rf_asLogical(value) } == 1);
     output::mute(true);
-    let is_printing = rapi::without_interrupts(is_printing);
+    let is_so = rapi::without_interrupts(is_so);
     output::mute(false);
-    is_printing
+    is_so
 }
 
 /// The kept error in words, and forgets it. User code may run (methods of `conditionMessage`), once more than at R's prompt:

@@ -1,13 +1,14 @@
 //! Telling the printed value of a cell's last expression from what the expression itself prints.
 //!
 //! R binds `.Last.value` after it has evaluated an expression and before it prints the value. So a marker is put there when
-//! the expression begins, one that reads as the old value; when it is gone, what is printed is the result.
+//! the expression begins, one that reads as the old value; when it is gone, what is printed is the result. Where there are task
+//! callbacks, which R calls after that, the outermost call has to be one that prints as well.
 
 #![expect(unsafe_code, reason = "puts a promise where R keeps a value")]
 
 use crate::console_ffi as ffi;
 use crate::main_cell::MainCell;
-use crate::rapi;
+use crate::{bootstrap, rapi};
 use libR_sys::{SEXP, SEXPTYPE};
 use std::mem::transmute;
 use std::ptr::null_mut;
@@ -21,9 +22,15 @@ struct Marker {
     value: SEXP,
     /// A browser has evaluated things of its own meanwhile, and each of them binds `.Last.value`.
     is_spoilt: bool,
+    /// There are task callbacks; not known before something was printed.
+    has_callbacks: Option<bool>,
 }
 
-static MARKER: MainCell<Marker> = MainCell::new(Marker { value: null_mut(), is_spoilt: false });
+impl Marker {
+    const NONE: Marker = Marker { value: null_mut(), is_spoilt: false, has_callbacks: None };
+}
+
+static MARKER: MainCell<Marker> = MainCell::new(Marker::NONE);
 /// R's means to make the marker: none where this R hides them.
 static MEANS: MainCell<Option<(MakePromise, SetValue)>> = MainCell::new(None);
 
@@ -52,7 +59,7 @@ fn last_value() -> SEXP {
 /// An expression begins; `is_last`: the cell's last one. Allocates in R.
 pub(crate) fn begin(is_last: bool) {
     if !is_last {
-        MARKER.set(Marker { value: null_mut(), is_spoilt: false });
+        MARKER.set(Marker::NONE);
         return;
     }
     let mut value = last_value();
@@ -70,7 +77,7 @@ pub(crate) fn begin(is_last: bool) {
             set(rapi::symbol(c".Last.value"), value);
         }
     }
-    MARKER.set(Marker { value, is_spoilt: false });
+    MARKER.set(Marker { value, ..Marker::NONE });
 }
 
 /// Binds `.Last.value`, as R's own loop does after it has evaluated an expression.
@@ -91,14 +98,25 @@ pub(crate) fn spoil() {
 
 /// Whether what is printed now is the result. `is_at_top`: no call is active.
 pub(crate) fn is_printed(is_at_top: bool) -> bool {
-    let Marker { value, is_spoilt } = MARKER.get();
+    let Marker { value, is_spoilt, has_callbacks } = MARKER.get();
     if value.is_null() {
         return false;
     }
-    is_at_top || (!is_spoilt && last_value() != value)
+    if is_at_top {
+        return true;
+    }
+    if is_spoilt || last_value() == value {
+        return false;
+    }
+    let has_callbacks = has_callbacks.unwrap_or_else(|| {
+        let has_callbacks = bootstrap::is_so(c"has_callbacks");
+        MARKER.with(|marker| marker.has_callbacks = Some(has_callbacks));
+        has_callbacks
+    });
+    !has_callbacks || bootstrap::is_so(c"is_printing_result")
 }
 
 /// No expression runs.
 pub(crate) fn end() {
-    MARKER.set(Marker { value: null_mut(), is_spoilt: false });
+    MARKER.set(Marker::NONE);
 }

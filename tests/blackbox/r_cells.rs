@@ -41,6 +41,25 @@ fn r1_values_print_as_at_the_prompt() {
 }
 
 #[test]
+fn r1_what_task_callbacks_print_is_no_result() {
+    let mut s = r();
+    s.run("invisible(addTaskCallback(function(...) {cat('called\\n'); print(data.frame(b = 2)); TRUE}))").ok();
+    let called = "called\n  b\n1 2\n";
+    for (code, result) in [
+        ("1 + 1", "[1] 2\n"),
+        ("data.frame(a = 1)", "  a\n1 1\n"),
+        (
+            "setClass('S', representation(x = 'numeric')); new('S', x = 1)",
+            "An object of class \"S\"\nSlot \"x\":\n[1] 1\n\n",
+        ),
+    ] {
+        let cell = s.run(code).ok();
+        assert!(cell.stdout.ends_with(&format!("{result}{called}")), "{cell:?}");
+        assert_eq!(cell.result, result);
+    }
+}
+
+#[test]
 fn r1_warnings_come_after_their_call() {
     let mut s = r();
     assert_eq!(
