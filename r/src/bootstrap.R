@@ -15,9 +15,14 @@ function(record, record_interrupt, announce, adopt, next_file, hide, plot) {
         list(class(condition)[[1L]], message, calls())
     }
 
+    # The calls that are active, innermost first, as R lists them.
+    active_calls <- function() {
+        found <- rev(calls(utils::head(sys.calls(), -1L)))
+        if (length(found)) sprintf("%2d: %s", seq_along(found), found)
+    }
+
     # At most 100 of them: the outer and the inner half of a runaway recursion. A call may hold any amount of data.
-    calls <- function() {
-        found <- rev(as.list(get0(".Traceback", baseenv(), inherits = FALSE)))
+    calls <- function(found = rev(as.list(get0(".Traceback", baseenv(), inherits = FALSE)))) {
         text <- function(call) {
             text <- paste(if (is.character(call)) call else deparse(call, nlines = 4L), collapse = "\n")
             if (nchar(text, "bytes") <= 1000L) text

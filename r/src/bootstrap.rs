@@ -186,6 +186,11 @@ pub(crate) fn calls() -> Vec<String> {
     call(c"calls").map(rapi::strings).unwrap_or_default()
 }
 
+/// The calls that are active, innermost first, each with its number.
+pub(crate) fn active_calls() -> Vec<String> {
+    call(c"active_calls").map(rapi::strings).unwrap_or_default()
+}
+
 /// What R this is.
 pub(crate) fn runtime() -> RuntimeInfo {
     // SAFETY: the binding is there since `run`.

@@ -14,6 +14,7 @@ mod failure;
 mod feed;
 mod hooks;
 mod large;
+mod last_calls;
 mod main_cell;
 mod names;
 mod nudge;
@@ -91,6 +92,7 @@ unsafe fn start(config: &Config, engine: Engine) {
         result::prepare();
         handle_interrupts();
         hooks::install();
+        last_calls::install();
         nudge::start();
         interrupt::allow();
         console_ffi::setup_Rmainloop();

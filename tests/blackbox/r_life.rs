@@ -115,10 +115,14 @@ fn l1_a_last_that_fails_keeps_the_session() {
 #[test]
 fn l2_a_crash_is_told() {
     let mut s = r();
-    s.begin("cat('before\\n'); tools::pskill(Sys.getpid(), 11); Sys.sleep(600)");
+    s.begin("f <- function(n) {tools::pskill(Sys.getpid(), 11); Sys.sleep(600)}\ncat('before\\n'); f('é')");
     let end = s.ended();
     assert_eq!(end.stdout, "before\n");
-    assert_eq!(end.ending.last.unwrap().reason, EndReason::Crash);
+    let last = end.ending.last.unwrap();
+    assert_eq!(last.reason, EndReason::Crash);
+    let message = last.message.unwrap();
+    assert!(message.starts_with("SIGSEGV") && message.contains(": Traceback:\n 1: "), "{message}");
+    assert!(message.ends_with(": f(\"é\")"), "{message}");
 }
 
 #[test]
