@@ -14,6 +14,7 @@ mod failure;
 mod feed;
 mod hooks;
 mod large;
+#[cfg(target_os = "linux")]
 mod last_calls;
 mod main_cell;
 mod names;
@@ -92,6 +93,7 @@ unsafe fn start(config: &Config, engine: Engine) {
         result::prepare();
         handle_interrupts();
         hooks::install();
+        #[cfg(target_os = "linux")]
         last_calls::install();
         nudge::start();
         interrupt::allow();
