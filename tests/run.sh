@@ -17,6 +17,7 @@ if cargo clippy --version >/dev/null 2>&1; then
     PYO3_BUILD_EXTENSION_MODULE=1 PYO3_NO_PYTHON=1 WORKER_SKIP_ENGINES=1 CARGO_TARGET_DIR=target/clippy \
         cargo clippy --quiet --workspace --all-targets -- -D warnings
 fi
+# The parts of the engine for R that are plain data are tested by themselves.
 say "cargo test"
-cargo test --no-fail-fast
+cargo test --no-fail-fast --package worker --package worker-r
 say "All tests passed."
