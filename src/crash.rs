@@ -44,6 +44,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const WRITE_PATIENCE: Duration = Duration::from_millis(250);
 /// The size of the handler's stack. The buffers below are static, so that little is needed.
 const STACK: usize = 64 << 10;
+/// What lies below it: a multiple of the page's size, also where pages are large.
+const GUARD: usize = 64 << 10;
 /// So much of what the runtime has noted about the fault goes into the message.
 const MOST_NOTES: usize = 8 << 10;
 
@@ -95,16 +97,21 @@ pub(crate) fn install(emitter: std::sync::Arc<Emitter>, config: &Config) -> std:
         return Ok(());
     }
     give_stack();
-    install_handlers();
+    // Rust's own start has put something in the place of two.
+    install_where(|signal, handler| {
+        handler == libc::SIG_DFL || matches!(signal, libc::SIGSEGV | libc::SIGBUS) && handler != libc::SIG_IGN
+    });
     Ok(())
 }
 
-/// Installs the handlers where the default action stands, and where Rust's own start has put something in its place. A handler
-/// of somebody else's stays, and so does "ignore".
+/// Installs the handlers where the default action stands: a handler of somebody else's stays, and so does "ignore".
 pub fn install_handlers() {
+    install_where(|_, handler| handler == libc::SIG_DFL);
+}
+
+fn install_where(is_free: impl Fn(libc::c_int, libc::sighandler_t) -> bool) {
     for (signal, _) in SIGNALS {
-        let is_rusts = matches!(signal, libc::SIGSEGV | libc::SIGBUS) && handler_of(signal) != libc::SIG_IGN;
-        if !is_rusts && handler_of(signal) != libc::SIG_DFL {
+        if !is_free(signal, handler_of(signal)) {
             continue;
         }
         // SAFETY: sigaction is plain data, and the handler has the signature that SA_SIGINFO asks for.
@@ -134,12 +141,13 @@ fn handler_of(signal: libc::c_int) -> libc::sighandler_t {
 
 /// Gives the calling thread a stack for handlers, so that an overflow of its own stack is told too. It is never freed.
 pub fn give_stack() {
-    // SAFETY: a fresh mapping becomes the thread's alternate stack and stays mapped.
+    // SAFETY: a fresh mapping becomes the thread's alternate stack and stays mapped. Its first page is a guard.
     unsafe {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        let base = libc::mmap(std::ptr::null_mut(), STACK, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
+        let base = libc::mmap(std::ptr::null_mut(), GUARD + STACK, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
         if base != libc::MAP_FAILED {
-            let stack = libc::stack_t { ss_sp: base, ss_flags: 0, ss_size: STACK };
+            libc::mprotect(base, GUARD, libc::PROT_NONE);
+            let stack = libc::stack_t { ss_sp: base.byte_add(GUARD), ss_flags: 0, ss_size: STACK };
             libc::sigaltstack(&stack, std::ptr::null_mut());
         }
     }

@@ -16,7 +16,7 @@ pub(crate) use pairs::{Way, claim, forget_signal, note_answer, take_answer, take
 
 use crate::sys;
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::SeqCst};
 
 /// The main thread was struck and our handler has not seen it yet. Only asked when the handler is not told who sent a signal.
 static STRUCK: AtomicBool = AtomicBool::new(false);
@@ -33,6 +33,8 @@ static MAIN: AtomicUsize = AtomicUsize::new(0);
 /// What passes an interrupt on to the runtime: a function pointer of type [`Deliver`] or of a plain handler.
 static DELIVER: AtomicUsize = AtomicUsize::new(0);
 static DELIVER_IS_HANDLER: AtomicBool = AtomicBool::new(false);
+/// Whether the handler runs on the alternate stack.
+static STACK_FLAG: AtomicI32 = AtomicI32::new(libc::SA_ONSTACK);
 /// Sets the runtime's own flag, from any thread; for moments when SIGINT is ignored.
 static SET_FLAG: AtomicUsize = AtomicUsize::new(0);
 /// Where on the stack the main thread's call of somebody else's handler stands; 0: nowhere.
@@ -120,6 +122,8 @@ pub fn install_before_current(set_flag: Deliver) {
     }
     DELIVER.store(current.sa_sigaction, SeqCst);
     DELIVER_IS_HANDLER.store(true, SeqCst);
+    // It may need more of a stack than the alternate one has.
+    STACK_FLAG.store(current.sa_flags & libc::SA_ONSTACK, SeqCst);
     set_handler();
 }
 
@@ -128,7 +132,7 @@ fn set_handler() {
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = own_handler();
-        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+        action.sa_flags = libc::SA_SIGINFO | STACK_FLAG.load(SeqCst);
         libc::sigaction(libc::SIGINT, &action, std::ptr::null_mut());
     }
 }
@@ -146,7 +150,16 @@ pub(crate) fn catch_end_signals(wake_fd: libc::c_int) {
 
 /// Installs the handlers of SIGTERM and SIGHUP again, after a runtime has recorded what it found at its start.
 pub fn install_end_handlers() {
-    for signal in [libc::SIGTERM, libc::SIGHUP] {
+    restore_end_handlers(|_| true);
+}
+
+/// The same for those that have been set back to the default.
+pub fn install_default_end_handlers() {
+    restore_end_handlers(|signal| current_of(signal).sa_sigaction == libc::SIG_DFL);
+}
+
+fn restore_end_handlers(is_due: impl Fn(libc::c_int) -> bool) {
+    for signal in [libc::SIGTERM, libc::SIGHUP].into_iter().filter(|signal| is_due(*signal)) {
         // SAFETY: the handler has the plain signature.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
@@ -154,14 +167,6 @@ pub fn install_end_handlers() {
             action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
             libc::sigaction(signal, &action, std::ptr::null_mut());
         }
-    }
-}
-
-/// The runtime is about to look at the handlers of SIGTERM and SIGHUP: lets it find the default.
-pub fn remove_end_handlers() {
-    for signal in [libc::SIGTERM, libc::SIGHUP] {
-        // SAFETY: the default action needs no handler.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
 }
 
@@ -379,10 +384,14 @@ pub fn strike_children() {
 
 /// What SIGINT does at this moment.
 fn current() -> libc::sigaction {
+    current_of(libc::SIGINT)
+}
+
+fn current_of(signal: libc::c_int) -> libc::sigaction {
     // SAFETY: sigaction fills a zeroed structure, which is a valid one.
     unsafe {
         let mut current: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(libc::SIGINT, std::ptr::null(), &mut current);
+        libc::sigaction(signal, std::ptr::null(), &mut current);
         current
     }
 }

@@ -216,6 +216,7 @@ pub(crate) extern "C" fn set_flag() {
 
 fn run(py: Python<'_>) {
     let end = cells::run(py);
+    cells::let_go();
     // A forked child does not go by `on_finalized`. CPython forgets such an interrupt at the next string that it runs.
     let _ = cells::exec_nothing(py);
     if !worker::child::in_child() {
@@ -241,7 +242,8 @@ fn leave_child(_py: Python<'_>, end: &SessionEnd) {
 /// CPython has finalised. It is not waited for until it comes back: where a KeyboardInterrupt has ever left an `exec` of a
 /// string, also one that was caught, it ends the process by SIGINT instead.
 extern "C" fn on_finalized() {
-    if worker::child::in_child() {
+    if worker::child::in_child() || IS_UP.load(SeqCst) && END.get().is_none() {
+        // In the middle of a cell native code has called `Py_Exit`, which calls `exit()` now.
         return;
     }
     let status = finish();

@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyModule};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use worker::engine::{Cell, Turn};
 use worker::protocol::{ErrorInfo, Outcome, Role, RuntimeInfo, SessionEnd};
 use worker::{child, interrupt};
@@ -17,8 +18,9 @@ use worker::{child, interrupt};
 static RUNTIME: std::sync::OnceLock<RuntimeInfo> = std::sync::OnceLock::new();
 static SYS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
 static EXEC: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-/// Where cells run. An import for each would ask `builtins.__import__`, which is the user's to take away.
-static MAIN: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+/// Where cells run. An import for each would ask `builtins.__import__`, which is the user's to take away. Given up at the end:
+/// what the user's variables hold is destroyed when CPython finalises.
+static MAIN: Mutex<Option<Py<PyDict>>> = Mutex::new(None);
 
 /// How the code of a cell ended.
 enum Ended {
@@ -41,7 +43,7 @@ pub(crate) fn prepare(py: Python<'_>, runtime: RuntimeInfo) -> PyResult<()> {
     compile::prepare(py)?;
     errors::prepare(py)?;
     let _ = SYS.set(py, py.import("sys")?.unbind());
-    let _ = MAIN.set(py, py.import("__main__")?.dict().unbind());
+    *main() = Some(py.import("__main__")?.dict().unbind());
     let _ = EXEC.set(py, py.import("builtins")?.getattr("exec")?.unbind());
     let _ = RUNTIME.set(runtime);
     Ok(())
@@ -119,8 +121,18 @@ fn close_loop(py: Python<'_>) {
     }
 }
 
+fn main() -> MutexGuard<'static, Option<Py<PyDict>>> {
+    // A panic ends the process, so nobody ever finds the lock poisoned.
+    MAIN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn main_namespace(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
-    MAIN.get(py).map(|main| main.bind(py).clone()).ok_or_else(|| PyRuntimeError::new_err("not prepared"))
+    main().as_ref().map(|main| main.bind(py).clone()).ok_or_else(|| PyRuntimeError::new_err("not prepared"))
+}
+
+/// No cell runs any more: lets go of the user's variables.
+pub(crate) fn let_go() {
+    drop(main().take());
 }
 
 /// `PYTHONSTARTUP`, when `--startup` asks for it.

@@ -9,6 +9,7 @@ use crate::stand_in::Original;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use worker::protocol::Stream;
 
@@ -74,13 +75,20 @@ pub(crate) fn write_text(py: Python<'_>, stream: Stream, text: &Bound<'_, PyAny>
     let Some(own) = output::own(py, stream) else { return Ok(()) };
     py.import("_io")?.getattr("TextIOWrapper")?.call_method1("write", (own, text))?;
     let has_line = || text.contains("\n").unwrap_or(true);
-    if stream == Stream::Stderr || has_line() { flush_buffer(py, stream) } else { Ok(()) }
+    if stream == Stream::Stderr || is_unbuffered() || has_line() { flush_buffer(py, stream) } else { Ok(()) }
 }
 
 /// Writes bytes to the stream's buffer by the base class.
 pub(crate) fn write_bytes(py: Python<'_>, stream: Stream, bytes: &Bound<'_, PyAny>) -> PyResult<()> {
     let Some(own) = output::own(py, stream) else { return Ok(()) };
-    py.import("_io")?.getattr("BufferedWriter")?.call_method1("write", (own.getattr("buffer")?, bytes)).map(drop)
+    py.import("_io")?.getattr("BufferedWriter")?.call_method1("write", (own.getattr("buffer")?, bytes))?;
+    if is_unbuffered() { flush_buffer(py, stream) } else { Ok(()) }
+}
+
+/// Whether everything is to be written at once.
+fn is_unbuffered() -> bool {
+    static IS_SO: OnceLock<bool> = OnceLock::new();
+    *IS_SO.get_or_init(|| std::env::var_os("PYTHONUNBUFFERED").is_some_and(|value| !value.is_empty()))
 }
 
 /// Flushes what the stream has written elsewhere.

@@ -252,6 +252,9 @@ fn set_handler<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDi
     let result = SIGNAL.call(args, options)?;
     if !child::in_child() {
         interrupt::install_before_current(set_flag);
+        // The default that is set back is what the session does by default.
+        interrupt::install_default_end_handlers();
+        crash::install_handlers();
     }
     Ok(result)
 }

@@ -15,6 +15,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyString, PyTuple};
 use std::time::{Duration, Instant};
 use worker::engine::Engine;
+use worker::protocol::Stream;
 use worker::reader::{Ask, Got, Reader};
 use worker::{Want, child, interrupt};
 
@@ -126,6 +127,10 @@ fn input<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) 
         && !prompted::write(&stdout, &asked, &asked_text)?
     {
         asked_text.clear();
+    }
+    if child::in_child() {
+        // Nobody else says it.
+        output::put_text(py, Stream::Stdout, &asked_text)?;
     }
     let line = read(py, &asked_text, false, Want::Line)?;
     sys.getattr("audit")?.call1(("builtins.input/result", text(py, line.strip_suffix(b"\n").unwrap_or(&line))?))?;

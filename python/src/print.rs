@@ -102,7 +102,7 @@ fn print_as_cpython(
 }
 
 fn print_line(py: Python<'_>, values: &[Bound<'_, PyAny>], options: &Options<'_>) -> PyResult<()> {
-    let mut line = Line { py, text: ROOM.take() };
+    let mut line = Line { py, text: ROOM.try_with(Cell::take).unwrap_or_default() };
     for (number, value) in values.iter().enumerate() {
         if number > 0 {
             line.push(options.separator)?;
@@ -111,7 +111,8 @@ fn print_line(py: Python<'_>, values: &[Bound<'_, PyAny>], options: &Options<'_>
     }
     line.push(options.end)?;
     line.write()?;
-    ROOM.set(line.text);
+    // A thread that ends may print after its own storage is gone.
+    let _ = ROOM.try_with(|room| room.set(line.text));
     if options.flush { output::flush_session(py) } else { Ok(()) }
 }
 

@@ -7,12 +7,18 @@ use crate::child;
 use crate::interrupt;
 use crate::protocol::{EndReason, SessionEnd};
 use crate::session::Phase;
+use parking_lot::Mutex;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 /// How long the session's state is waited for. Who calls `exit()` while holding it waits for himself.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long a supervisor that does not read is waited for, as at the end of a runtime.
+const SUPERVISORS_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Held by the thread that says the end.
+static SPEAKER: Mutex<()> = Mutex::new(());
 static SESSION: OnceLock<(Engine, u32)> = OnceLock::new();
 
 /// From now on an `exit()` of this process is the end of the session, unless its end has been said by then.
@@ -20,8 +26,9 @@ pub(super) fn watch(engine: &Engine) {
     if SESSION.set((engine.clone(), std::process::id())).is_err() {
         return;
     }
-    // SAFETY: the handlers are plain C functions that live as long as the process.
+    // SAFETY: the handlers are plain C functions that live as long as the process. The one that is registered first runs last.
     unsafe {
+        libc::atexit(wait_for_speaker);
         #[cfg(target_os = "linux")]
         on_exit(at_exit_with_status, std::ptr::null_mut());
         #[cfg(not(target_os = "linux"))]
@@ -45,11 +52,20 @@ extern "C" fn at_exit() {
     say_end(None);
 }
 
+/// C's library calls each handler once. So a second thread that calls `exit()` finds this one, and would else end the process
+/// while the first is still speaking.
+extern "C" fn wait_for_speaker() {
+    if !child::in_child() {
+        drop(SPEAKER.try_lock_for(SUPERVISORS_PATIENCE * 2));
+    }
+}
+
 fn say_end(status: Option<libc::c_int>) {
     let Some((engine, process)) = SESSION.get() else { return };
     if child::in_child() || *process != std::process::id() {
         return;
     }
+    let _speaker = SPEAKER.lock();
     if interrupt::is_main_thread() {
         interrupt::forbid();
     }
@@ -65,5 +81,7 @@ fn say_end(status: Option<libc::c_int>) {
     };
     let mut end = SessionEnd::new(reason).with_message(message.to_owned());
     end.exit_code = status.map(|status| i64::from(status & 0xff));
+    engine.settle();
+    engine.0.emitter.flush_within(SUPERVISORS_PATIENCE);
     engine.end(Some(end));
 }

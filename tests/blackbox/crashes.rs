@@ -79,6 +79,22 @@ fn l2_a_signal_that_nobody_handles_is_told_too() {
 }
 
 #[test]
+fn l2_a_default_that_is_set_back_has_last_words() {
+    for_each_python(|_, python| {
+        let set_and_back = "import signal\nfor n in (signal.SIGALRM, signal.SIGTERM):\n    \
+                            old = signal.signal(n, lambda *a: 0); _ = signal.signal(n, old)";
+        let mut s = Session::on(python);
+        s.says(set_and_back, "");
+        is_told(s, "signal.alarm(1); time.sleep(100)", libc::SIGALRM, "SIGALRM");
+        let mut s = Session::on(python);
+        s.says(set_and_back, "");
+        assert!(s.worker.signal(libc::SIGTERM));
+        let last = s.ended().ending.last.expect("a session_end");
+        assert_eq!((last.reason, last.message.as_deref()), (EndReason::Shutdown, Some("SIGTERM")));
+    });
+}
+
+#[test]
 fn p10_signals_are_handled_as_at_the_prompt() {
     let all = "import signal\nprint({s.name: str(signal.getsignal(s)) for s in signal.Signals if s != signal.SIGINT})";
     for_each_python(|s, python| {

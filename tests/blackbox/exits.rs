@@ -250,3 +250,54 @@ fn l1_a_library_that_calls_exit_ends_a_session_of_r_too() {
     assert_eq!((last.reason, last.exit_code), (EndReason::RuntimeExit, Some(4)), "{last:?}");
     assert_eq!(end.ending.status.code(), Some(4));
 }
+
+#[test]
+fn l1_what_variables_hold_is_destroyed_at_the_end() {
+    for python in pythons::all() {
+        for code in [None, Some("import sys; sys.exit(3)")] {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("file");
+            let mut s = Session::on(python);
+            s.says(&format!("f = open({:?}, 'w')\n_ = f.write('data')", file.display()), "");
+            s.says("class D:\n    def __del__(self): print('destroyed')\nd = D()", "");
+            match code {
+                Some(code) => drop(s.begin(code)),
+                None => s.line(r#"{"type":"shutdown"}"#),
+            }
+            let end = s.ended();
+            assert!(end.stdout.contains("destroyed"), "{python:?} {code:?}: {:?}", end.stdout);
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), "data", "{python:?} {code:?}");
+        }
+    }
+}
+
+#[test]
+fn l1_native_code_that_ends_the_runtime_gives_its_status() {
+    for python in pythons::all() {
+        for (code, status) in
+            [("ctypes.pythonapi.Py_Exit(6)", 6), ("ctypes.pythonapi.PyRun_SimpleString(b'import sys; sys.exit(3)')", 3)]
+        {
+            let mut s = Session::on(python);
+            s.begin(&format!("import ctypes\nprint('before')\n{code}"));
+            let end = s.ended();
+            assert_eq!(end.stdout, "before\n");
+            let last = end.ending.last.expect("a session_end");
+            assert_eq!((last.reason, last.exit_code), (EndReason::RuntimeExit, Some(status)), "{code}: {last:?}");
+            assert_eq!(end.ending.status.code(), Some(status as i32));
+        }
+    }
+}
+
+#[test]
+fn l1_two_threads_that_call_exit_end_the_session_once() {
+    for _ in 0..8 {
+        let mut s = Session::python();
+        s.begin(
+            "import ctypes, threading, time\nlibc = ctypes.CDLL(None)\nprint('text')\n\
+             for i in range(2): threading.Thread(target=libc.exit, args=(7,)).start()\ntime.sleep(100)",
+        );
+        let end = s.ended();
+        assert_eq!(end.stdout, "text\n");
+        assert_eq!(end.ending.last.map(|last| (last.reason, last.exit_code)), Some((EndReason::RuntimeExit, Some(7))));
+    }
+}

@@ -37,9 +37,11 @@ fn i1_computation_is_interrupted() {
 
 #[test]
 fn i1_a_library_that_handles_the_signal_and_passes_it_on_does_no_harm() {
-    let source = "#include <signal.h>\n\
+    // One that needs more of a stack than the alternate one has, and has not asked to run there.
+    let source = "#include <signal.h>\n#include <string.h>\n\
         static struct sigaction before; static int count;\n\
-        static void handle(int s, siginfo_t *i, void *c) {\n    count++;\n    \
+        static void handle(int s, siginfo_t *i, void *c) {\n    volatile char room[200 << 10];\n    \
+            memset((char *) room, s, sizeof room);\n    count += room[100] == s;\n    \
             if (before.sa_flags & SA_SIGINFO) before.sa_sigaction(s, i, c); else before.sa_handler(s);\n}\n\
         int seen(void) { return count; }\n\
         void begin(void) {\n    struct sigaction a = {0};\n    a.sa_flags = SA_RESTART | SA_SIGINFO;\n    \

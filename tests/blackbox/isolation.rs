@@ -162,5 +162,8 @@ fn s6_a_forked_child_reads_a_stdin_of_its_own() {
         let code = "pid = os.fork()\nif pid == 0:\n    try: getpass.getpass()\n    except EOFError: os._exit(11)\n    os._exit(12)\n\
                     os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])";
         s.says(code, "11\n");
+        let code = "pid = os.fork()\nif pid == 0:\n    try: input('p? ')\n    except EOFError: print('end')\n    sys.stdout.flush(); os._exit(0)\n\
+                    _ = os.waitpid(pid, 0)";
+        s.says(code, "p? end\n");
     });
 }

@@ -1,7 +1,7 @@
 //! O4: what Python prints follows the raw descriptors 1 and 2 where `os.dup2` points them.
 
-use crate::harness::Session;
-use crate::pythons::for_each_python;
+use crate::harness::{Session, launch_on};
+use crate::pythons::{self, for_each_python};
 
 /// Points descriptors at a file, and back.
 const TOOLS: &str = "
@@ -92,4 +92,20 @@ fn o4_a_pipe_under_stdout_that_is_full_can_be_interrupted_and_read_by_a_thread()
     s.interrupt();
     s.finish(&id).interrupted();
     s.says("print('seen')", "seen\n");
+}
+
+#[test]
+fn o4_an_unbuffered_python_writes_at_once_where_dup2_points() {
+    for python in pythons::all() {
+        let mut s = Session::start(launch_on(python).env("PYTHONUNBUFFERED", "1"));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        let code = format!(
+            "import os, sys\nkept = os.dup(1); fd = os.open({:?}, os.O_WRONLY | os.O_CREAT); _ = os.dup2(fd, 1)\n\
+             print('abc', end=''); os.write(1, b'RAW'); sys.stdout.buffer.write(b'BUF'); os.write(1, b'RAW')\n_ = os.dup2(kept, 1)",
+            file.display()
+        );
+        s.says(&code, "");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "abcRAWBUFRAW", "{python:?}");
+    }
 }
