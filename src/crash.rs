@@ -6,6 +6,10 @@
 
 #![expect(unsafe_code, reason = "signal handlers and what may be called in them")]
 
+mod signals;
+
+pub use signals::{handled, install_handlers};
+
 use crate::config::{Config, SocketFile};
 use crate::emitter::Emitter;
 use crate::protocol::Stream;
@@ -19,25 +23,6 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-/// The faults, the limits, and what else ends a process that does not handle it: a timer of the user's own, say. Not those
-/// that mean something else to a session (SIGINT, SIGTERM, SIGHUP) or that a runtime ignores (SIGPIPE).
-const SIGNALS: [(libc::c_int, &str); 15] = [
-    (libc::SIGSEGV, "SIGSEGV"),
-    (libc::SIGBUS, "SIGBUS"),
-    (libc::SIGFPE, "SIGFPE"),
-    (libc::SIGILL, "SIGILL"),
-    (libc::SIGABRT, "SIGABRT"),
-    (libc::SIGSYS, "SIGSYS"),
-    (libc::SIGTRAP, "SIGTRAP"),
-    (libc::SIGXCPU, "SIGXCPU"),
-    (libc::SIGXFSZ, "SIGXFSZ"),
-    (libc::SIGQUIT, "SIGQUIT"),
-    (libc::SIGALRM, "SIGALRM"),
-    (libc::SIGVTALRM, "SIGVTALRM"),
-    (libc::SIGPROF, "SIGPROF"),
-    (libc::SIGUSR1, "SIGUSR1"),
-    (libc::SIGUSR2, "SIGUSR2"),
-];
 /// How long the handler waits for the output thread.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How long one write may wait for the supervisor.
@@ -97,46 +82,8 @@ pub(crate) fn install(emitter: std::sync::Arc<Emitter>, config: &Config) -> std:
         return Ok(());
     }
     give_stack();
-    // Rust's own start has put something in the place of two.
-    install_where(|signal, handler| {
-        handler == libc::SIG_DFL || matches!(signal, libc::SIGSEGV | libc::SIGBUS) && handler != libc::SIG_IGN
-    });
+    signals::install_at_start();
     Ok(())
-}
-
-/// Installs the handlers where the default action stands: a handler of somebody else's stays, and so does "ignore".
-pub fn install_handlers() {
-    install_where(|_, handler| handler == libc::SIG_DFL);
-}
-
-fn install_where(is_free: impl Fn(libc::c_int, libc::sighandler_t) -> bool) {
-    for (signal, _) in SIGNALS {
-        if !is_free(signal, handler_of(signal)) {
-            continue;
-        }
-        // SAFETY: sigaction is plain data, and the handler has the signature that SA_SIGINFO asks for.
-        unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = on_fault as *const () as usize;
-            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
-            libc::sigaction(signal, &action, std::ptr::null_mut());
-        }
-    }
-}
-
-/// The signals that have our handler at the moment: for a runtime that has recorded them as somebody's, and not as the default.
-pub fn handled() -> impl Iterator<Item = libc::c_int> {
-    let ours = on_fault as *const () as usize;
-    SIGNALS.into_iter().map(|(signal, _)| signal).filter(move |signal| handler_of(*signal) == ours)
-}
-
-fn handler_of(signal: libc::c_int) -> libc::sighandler_t {
-    // SAFETY: sigaction is plain data that the call fills.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(signal, std::ptr::null(), &mut action);
-        action.sa_sigaction
-    }
 }
 
 /// Gives the calling thread a stack for handlers, so that an overflow of its own stack is told too. It is never freed.
@@ -250,7 +197,7 @@ fn speak(emitter: &Emitter, can_wait: bool) {
     }
     let mut line = Line { bytes: output, len: 0 };
     let signal = SIGNAL.load(SeqCst);
-    let name = SIGNALS.iter().find(|(number, _)| *number == signal).map_or("a signal", |(_, name)| name);
+    let name = signals::name_of(signal);
     line.push(b"{\"type\":\"session_end\",\"reason\":\"crash\",\"message\":\"");
     line.push(name.as_bytes());
     if HAS_ADDRESS.load(SeqCst) {
