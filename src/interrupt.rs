@@ -63,15 +63,11 @@ pub(crate) fn adopt_main_thread() {
     MAIN.store(sys::this_thread() as usize, SeqCst);
     IS_MAIN.set(true);
     forbid();
-    // SAFETY: plain sigaction calls on a zeroed structure, which is a valid one.
+    // SAFETY: the default action needs no handler, and sigaction gets a zeroed structure, which is a valid one.
     unsafe {
         for signal in [libc::SIGINT, libc::SIGCHLD] {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            libc::sigaction(signal, std::ptr::null(), &mut action);
-            if action.sa_sigaction == libc::SIG_IGN {
-                action = std::mem::zeroed();
-                action.sa_sigaction = libc::SIG_DFL;
-                libc::sigaction(signal, &action, std::ptr::null_mut());
+            if current_of(signal).sa_sigaction == libc::SIG_IGN {
+                libc::signal(signal, libc::SIG_DFL);
             }
         }
         // A write to a pipe without a reader is an error for the writer and not the end of the process. A handler, unlike
@@ -328,7 +324,8 @@ fn current() -> libc::sigaction {
     current_of(libc::SIGINT)
 }
 
-fn current_of(signal: libc::c_int) -> libc::sigaction {
+/// What is done at a signal.
+pub(crate) fn current_of(signal: libc::c_int) -> libc::sigaction {
     // SAFETY: sigaction fills a zeroed structure, which is a valid one.
     unsafe {
         let mut current: libc::sigaction = std::mem::zeroed();

@@ -2,6 +2,8 @@
 
 #![expect(unsafe_code, reason = "sigaction")]
 
+use crate::interrupt::current_of;
+
 /// The faults, the limits, and what else ends a process that does not handle it: a timer of the user's own, say. Not those
 /// that mean something else to a session (SIGINT, SIGTERM, SIGHUP) or that a runtime ignores (SIGPIPE).
 const SIGNALS: [(libc::c_int, &str); 15] = [
@@ -61,10 +63,5 @@ pub fn handled() -> impl Iterator<Item = libc::c_int> {
 }
 
 fn handler_of(signal: libc::c_int) -> libc::sighandler_t {
-    // SAFETY: sigaction is plain data that the call fills.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(signal, std::ptr::null(), &mut action);
-        action.sa_sigaction
-    }
+    current_of(signal).sa_sigaction
 }
