@@ -8,6 +8,7 @@ mod python;
 mod r;
 mod random;
 mod session;
+mod shared;
 
 use nix::sys::signal::killpg;
 use nix::unistd::Pid;

@@ -2,8 +2,8 @@
 
 use crate::random::Random;
 use crate::session::{Said, Session, same};
+use crate::shared;
 use std::time::{Duration, Instant};
-use worker::client::Batch;
 use worker::protocol::Outcome;
 
 /// Runs one cell, or a few that belong together.
@@ -189,25 +189,12 @@ pub fn pause(random: &mut Random) {
 
 fn input(session: &mut Session, random: &mut Random) {
     let count = random.magnitude(1, 40);
-    let id = session.begin(&format!("for _ in range({count}): print('got', input('p> '))"));
-    let (mut expected, mut asked) = (String::new(), 0);
-    let said = session.finish_answering(&id, |wait| {
-        assert_eq!(wait.prompt, "p> ");
-        asked += 1;
-        let line = random.text(30).replace(['\n', '\r'], " ");
-        expected.push_str(&format!("got {line}\n"));
-        if random.chance(2) { Batch::new(line) } else { Batch::stdin(line).reader(wait.reader) }
-    });
-    assert_eq!(asked, count, "each wait is said once");
-    said.is(expected.as_bytes());
+    let code = format!("for _ in range({count}): print('got', input('p> '))");
+    shared::input(session, random, &code, count, |line| line.replace(['\n', '\r'], " "));
 }
 
 fn unread_input(session: &mut Session, random: &mut Random) {
-    let rest = "x\n".repeat(random.magnitude(1, 100) as usize);
-    let id = session.begin("import sys; print(repr(sys.stdin.readline()))");
-    let said = session.finish_answering(&id, |wait| Batch::stdin(format!("first\n{rest}")).reader(wait.reader));
-    said.is(b"'first\\n'\n");
-    assert_eq!(said.ready.discarded_stdin_bytes, Some(rest.len() as u64));
+    shared::unread_input(session, random, "import sys; print(repr(sys.stdin.readline()))", "'first\\n'\n");
 }
 
 fn value(session: &mut Session, random: &mut Random) {
@@ -236,24 +223,11 @@ fn error(session: &mut Session, random: &mut Random) {
 }
 
 fn queue(session: &mut Session, random: &mut Random) {
-    let all: Vec<(String, u64)> = (0..random.magnitude(2, 60))
-        .map(|_| {
-            let number = random.bits();
-            (session.begin(&format!("print({number})")), number)
-        })
-        .collect();
-    for (id, number) in all {
-        session.finish(&id).is(format!("{number}\n").as_bytes());
-    }
+    shared::queue(session, random, |number| format!("print({number})"), |number| format!("{number}\n"));
 }
 
 fn time_limit(session: &mut Session, random: &mut Random) {
-    let code = random.pick(&["while True: pass", "time.sleep(60)", "input()"]);
-    let limit = Duration::from_millis(random.below(20));
-    let id = session.begin_as(code, |batch| batch.timeout(limit));
-    let said = session.finish_unanswered(&id);
-    assert!(said.ready.timed_out, "{:?}", said.ready);
-    assert_eq!(said.outcome(), Outcome::Interrupted, "{:?}", said.ready);
+    shared::time_limit(session, random, &["while True: pass", "time.sleep(60)", "input()"]);
 }
 
 /// The cell after an interrupt is spared, whatever the moment.

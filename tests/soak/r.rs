@@ -3,8 +3,8 @@
 use crate::python::{Kind, literal, numbered, pause, stopped};
 use crate::random::Random;
 use crate::session::{Session, same};
+use crate::shared;
 use std::time::{Duration, Instant};
-use worker::client::Batch;
 use worker::protocol::Outcome;
 
 /// Every kind, by name.
@@ -126,26 +126,13 @@ fn pictures(session: &mut Session, random: &mut Random) {
 
 fn input(session: &mut Session, random: &mut Random) {
     let count = random.magnitude(1, 40);
-    let id = session.begin(&format!("for (i in 1:{count}) cat('got ', readline('p> '), '\\n', sep = '')"));
-    let (mut expected, mut asked) = (String::new(), 0);
-    let said = session.finish_answering(&id, |wait| {
-        assert_eq!(wait.prompt, "p> ");
-        asked += 1;
-        // R drops blanks at both ends.
-        let line = random.text(30).replace(['\n', '\r', '\t', ' '], "_");
-        expected.push_str(&format!("got {line}\n"));
-        if random.chance(2) { Batch::new(line) } else { Batch::stdin(line).reader(wait.reader) }
-    });
-    assert_eq!(asked, count, "each wait is said once");
-    said.is(expected.as_bytes());
+    let code = format!("for (i in 1:{count}) cat('got ', readline('p> '), '\\n', sep = '')");
+    // R drops blanks at both ends.
+    shared::input(session, random, &code, count, |line| line.replace(['\n', '\r', '\t', ' '], "_"));
 }
 
 fn unread_input(session: &mut Session, random: &mut Random) {
-    let rest = "x\n".repeat(random.magnitude(1, 100) as usize);
-    let id = session.begin("cat(readline(), '\\n', sep = '')");
-    let said = session.finish_answering(&id, |wait| Batch::stdin(format!("first\n{rest}")).reader(wait.reader));
-    said.is(b"first\n");
-    assert_eq!(said.ready.discarded_stdin_bytes, Some(rest.len() as u64));
+    shared::unread_input(session, random, "cat(readline(), '\\n', sep = '')", "first\n");
 }
 
 fn value(session: &mut Session, random: &mut Random) {
@@ -189,24 +176,11 @@ fn error(session: &mut Session, random: &mut Random) {
 }
 
 fn queue(session: &mut Session, random: &mut Random) {
-    let all: Vec<(String, u64)> = (0..random.magnitude(2, 60))
-        .map(|_| {
-            let number = random.bits();
-            (session.begin(&format!("cat('{number}')")), number)
-        })
-        .collect();
-    for (id, number) in all {
-        session.finish(&id).is(number.to_string().as_bytes());
-    }
+    shared::queue(session, random, |number| format!("cat('{number}')"), |number| number.to_string());
 }
 
 fn time_limit(session: &mut Session, random: &mut Random) {
-    let code = random.pick(&["repeat {}", "Sys.sleep(60)", "readline()"]);
-    let limit = Duration::from_millis(random.below(20));
-    let id = session.begin_as(code, |batch| batch.timeout(limit));
-    let said = session.finish_unanswered(&id);
-    assert!(said.ready.timed_out, "{:?}", said.ready);
-    assert_eq!(said.outcome(), Outcome::Interrupted, "{:?}", said.ready);
+    shared::time_limit(session, random, &["repeat {}", "Sys.sleep(60)", "readline()"]);
 }
 
 /// The cell after an interrupt is spared, whatever the moment.
