@@ -2,7 +2,7 @@
 //!
 //! Only the feature `launcher` needs them; the engines themselves depend on this package without it, which is what
 //! keeps the nesting one level deep. `WORKER_SKIP_ENGINES=1` leaves both out (for a quick `cargo check`, clippy or
-//! documentation), `WORKER_WITHOUT_R=1` leaves out the R engine.
+//! documentation). Neither a Python nor an R is needed to build: an engine finds its runtime's functions when it is loaded.
 
 use std::collections::hash_map::DefaultHasher;
 use std::env;
@@ -18,27 +18,21 @@ const NOT_IN_ENGINES: [&str; 7] =
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    for name in ["WORKER_SKIP_ENGINES", "WORKER_WITHOUT_R", "R_HOME"] {
-        println!("cargo:rerun-if-env-changed={name}");
-    }
+    println!("cargo:rerun-if-env-changed=WORKER_SKIP_ENGINES");
     if env::var_os("CARGO_FEATURE_LAUNCHER").is_none() {
         return;
     }
     let root = PathBuf::from(required("CARGO_MANIFEST_DIR"));
     let out = PathBuf::from(required("OUT_DIR"));
 
-    let skip = is_on("WORKER_SKIP_ENGINES");
-    let r_home = if skip || is_on("WORKER_WITHOUT_R") { None } else { find_r() };
-    let built = if skip {
-        None
-    } else {
+    let built = (!is_on("WORKER_SKIP_ENGINES")).then(|| {
         watch(&root);
-        Some(build_engines(&root, &out, r_home.as_deref()))
-    };
-    let python = built.as_deref().map(|folder| folder.join("libworker_python.so"));
-    let r = built.as_deref().filter(|_| r_home.is_some()).map(|folder| folder.join("libworker_r.so"));
-    hand_over(&out, "PYTHON", python.as_deref());
-    hand_over(&out, "R", r.as_deref());
+        build_engines(&root, &out)
+    });
+    for language in ["python", "r"] {
+        let engine = built.as_deref().map(|folder| folder.join(format!("libworker_{language}.so")));
+        hand_over(&out, language, engine.as_deref());
+    }
 }
 
 fn required(name: &str) -> OsString {
@@ -77,7 +71,7 @@ fn watch_folder(folder: &Path, except: &[&str]) {
 }
 
 /// Runs the nested cargo; gives the folder with the shared objects.
-fn build_engines(root: &Path, out: &Path, r_home: Option<&Path>) -> PathBuf {
+fn build_engines(root: &Path, out: &Path) -> PathBuf {
     let target = required("TARGET");
     let cross = target != required("HOST");
     // OUT_DIR is <target>[/<triple>]/<profile>/build/<package>/out. A target directory of the engines' own, because
@@ -86,10 +80,7 @@ fn build_engines(root: &Path, out: &Path, r_home: Option<&Path>) -> PathBuf {
     let release = env::var("PROFILE").is_ok_and(|profile| profile == "release");
 
     let mut cargo = Command::new(required("CARGO"));
-    cargo.current_dir(root).args(["build", "--package", "worker-python"]);
-    if r_home.is_some() {
-        cargo.args(["--package", "worker-r"]);
-    }
+    cargo.current_dir(root).args(["build", "--package", "worker-python", "--package", "worker-r"]);
     if release {
         cargo.arg("--release");
     }
@@ -98,20 +89,14 @@ fn build_engines(root: &Path, out: &Path, r_home: Option<&Path>) -> PathBuf {
     }
     cargo.arg("--target-dir").arg(&engines);
     scrub(&mut cargo);
-    // Neither a Python at build time nor a libpython at load time: symbols are bound to whichever one is there.
+    // pyo3 is not to look for a Python either.
     cargo.env("PYO3_BUILD_EXTENSION_MODULE", "1").env("PYO3_NO_PYTHON", "1");
     // Symbols for perf are kept, but full debugging information would make each start read many times the bytes.
     cargo.env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only").env("CARGO_PROFILE_RELEASE_STRIP", "debuginfo");
-    if let Some(home) = r_home {
-        cargo.env("R_HOME", home);
-    }
     match cargo.status() {
         Ok(status) if status.success() => {}
         Ok(_) => {
-            eprintln!(
-                "\nThe engines did not build (see above). WORKER_WITHOUT_R=1 builds without the R engine, \
-                 WORKER_SKIP_ENGINES=1 without both."
-            );
+            eprintln!("\nThe engines did not build (see above). WORKER_SKIP_ENGINES=1 builds without them.");
             std::process::exit(1);
         }
         Err(error) => panic!("cannot run cargo for the engines: {error}"),
@@ -160,36 +145,14 @@ fn scrub(cargo: &mut Command) {
     }
 }
 
-/// R's home directory, or None on a machine without an R that can be embedded.
-fn find_r() -> Option<PathBuf> {
-    let home = match env::var_os("R_HOME").filter(|home| !home.is_empty()) {
-        Some(home) => PathBuf::from(home),
-        None => {
-            // `R RHOME` is answered by the start script alone, no R is started.
-            let answer = Command::new("R").arg("RHOME").env_remove("LD_LIBRARY_PATH").output().ok()?;
-            PathBuf::from(String::from_utf8(answer.stdout).ok()?.trim())
-        }
-    };
-    if home.join("lib/libR.so").exists() {
-        return Some(home);
-    }
-    if home.as_os_str().is_empty() {
-        return None;
-    }
-    println!(
-        "cargo:warning=no {}/lib/libR.so: this worker is built without the R engine (R needs --enable-R-shlib)",
-        home.display()
-    );
-    None
-}
-
 /// Gives the launcher the file to include, empty for a missing engine, and the name under which it is cached.
 fn hand_over(out: &Path, name: &str, engine: Option<&Path>) {
     let bytes = match engine {
         Some(path) => fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())),
         None => Vec::new(),
     };
-    let copy = out.join(format!("engine-{}", name.to_lowercase()));
+    let copy = out.join(format!("engine-{name}"));
+    let name = name.to_uppercase();
     fs::write(&copy, &bytes).unwrap_or_else(|error| panic!("{}: {error}", copy.display()));
     println!("cargo:rustc-env=WORKER_ENGINE_{name}={}", copy.display());
     println!("cargo:rustc-env=WORKER_ENGINE_{name}_HASH={}", content_hash(&bytes));

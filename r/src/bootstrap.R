@@ -123,10 +123,27 @@ function(record, record_interrupt, announce, adopt, next_file, hide, plot) {
     # Whether R calls functions after it has printed a value.
     has_callbacks <- function() length(getTaskCallbackNames()) > 0L
 
-    # Whether the outermost call is R's own to print a value.
+    # Whether the outermost call is R's own to print a value: it calls the function itself, not what a name is bound to.
     is_printing_result <- function() {
-        f <- sys.function(1L)
+        f <- sys.call(1L)[[1L]]
         identical(f, print) || identical(f, methods::show)
+    }
+
+    # Whether no call is active but this one.
+    is_at_top <- function() sys.nframe() == 1L
+
+    # `.Last.value` as a promise of its value, or as another value. R locks the binding, and changes it all the same.
+    promise_last_value <- function() {
+        value <- get(".Last.value", baseenv(), inherits = FALSE)
+        bind_last_value(delayedAssign(".Last.value", value, environment(), baseenv()))
+    }
+    set_last_value <- function(value) bind_last_value(assign(".Last.value", value, baseenv()))
+    bind_last_value <- function(binding) {
+        if (exists(".Last.value", baseenv(), inherits = FALSE) && bindingIsLocked(".Last.value", baseenv())) {
+            unlockBinding(".Last.value", baseenv())
+            on.exit(lockBinding(".Last.value", baseenv()))
+        }
+        binding
     }
 
     registry <- environment(globalCallingHandlers)

@@ -2,10 +2,10 @@
 
 #![expect(unsafe_code, reason = "calls into R's C interface")]
 
-use crate::console_ffi as ffi;
+use crate::libr::by_name::looked_up;
+use crate::libr::{self, SEXP};
 use crate::main_cell::MainCell;
 use crate::{device, failure, output, plots, rapi, reads};
-use libR_sys::SEXP;
 use std::ffi::CStr;
 use std::ptr::null_mut;
 use worker::config::PlotSize;
@@ -18,26 +18,26 @@ static OWN: MainCell<SEXP> = MainCell::new(null_mut());
 pub(crate) fn run(plot: PlotSize) {
     // SAFETY: every value is protected until it is used; nothing here has a destructor.
     unsafe {
-        let maker = libR_sys::Rf_protect(evaluate(include_str!("bootstrap.R"), libR_sys::R_BaseEnv));
-        let record = libR_sys::Rf_protect(native(failure::record as *const ()));
-        let interrupt = libR_sys::Rf_protect(native(failure::record_interrupt as *const ()));
-        let announce = libR_sys::Rf_protect(native(failure::announce as *const ()));
-        let adopt = libR_sys::Rf_protect(native(device::adopt as *const ()));
-        let next_file = libR_sys::Rf_protect(native(plots::next_file as *const ()));
-        let hide = libR_sys::Rf_protect(native(reads::hide as *const ()));
-        let size = libR_sys::Rf_protect(libR_sys::Rf_allocVector(libR_sys::SEXPTYPE::VECSXP, 3));
+        let maker = libr::Rf_protect(evaluate(include_str!("bootstrap.R"), libr::R_BaseEnv));
+        let record = libr::Rf_protect(native(failure::record as *const ()));
+        let interrupt = libr::Rf_protect(native(failure::record_interrupt as *const ()));
+        let announce = libr::Rf_protect(native(failure::announce as *const ()));
+        let adopt = libr::Rf_protect(native(device::adopt as *const ()));
+        let next_file = libr::Rf_protect(native(plots::next_file as *const ()));
+        let hide = libr::Rf_protect(native(reads::hide as *const ()));
+        let size = libr::Rf_protect(libr::Rf_allocVector(libr::VECSXP, 3));
         for (index, number) in [plot.width, plot.height, plot.dpi].into_iter().enumerate() {
-            libR_sys::SET_VECTOR_ELT(size, index as isize, libR_sys::Rf_ScalarReal(number));
+            libr::SET_VECTOR_ELT(size, index as isize, libr::Rf_ScalarReal(number));
         }
         let mut arguments = rapi::nil();
         for value in [size, hide, next_file, adopt, announce, interrupt, record] {
-            arguments = libR_sys::Rf_protect(libR_sys::Rf_cons(value, arguments));
+            arguments = libr::Rf_protect(libr::Rf_cons(value, arguments));
         }
-        let call = libR_sys::Rf_protect(libR_sys::Rf_lcons(maker, arguments));
-        let own = ffi::Rf_eval(call, libR_sys::R_BaseEnv);
-        libR_sys::R_PreserveObject(own);
+        let call = libr::Rf_protect(libr::Rf_lcons(maker, arguments));
+        let own = libr::Rf_eval(call, libr::R_BaseEnv);
+        libr::R_PreserveObject(own);
         OWN.set(own);
-        libR_sys::Rf_unprotect(16);
+        libr::Rf_unprotect(16);
     }
     put_handler();
 }
@@ -48,8 +48,8 @@ static USERS: MainCell<SEXP> = MainCell::new(null_mut());
 fn users_handlers() -> SEXP {
     // SAFETY: the binding is there since `run`; `gh` is where `globalCallingHandlers()` keeps what it is given.
     unsafe {
-        let env = libR_sys::Rf_findVarInFrame(own(), rapi::symbol(c"registry"));
-        libR_sys::Rf_findVarInFrame(env, rapi::symbol(c"gh"))
+        let env = looked_up().binding(rapi::symbol(c"registry"), own());
+        looked_up().binding(rapi::symbol(c"gh"), env)
     }
 }
 
@@ -64,13 +64,13 @@ pub(crate) fn put_handler() {
     // SAFETY: the list is kept, so that another one at the same address is not taken for it.
     unsafe {
         if !USERS.get().is_null() {
-            libR_sys::R_ReleaseObject(USERS.get());
+            libr::R_ReleaseObject(USERS.get());
         }
-        libR_sys::R_PreserveObject(users);
+        libr::R_PreserveObject(users);
         USERS.set(users);
-        let handle = libR_sys::Rf_protect(libR_sys::Rf_lang1(rapi::symbol(c"handle")));
-        ffi::Rf_eval(handle, own());
-        libR_sys::Rf_unprotect(1);
+        let handle = libr::Rf_protect(libr::Rf_lang1(rapi::symbol(c"handle")));
+        libr::Rf_eval(handle, own());
+        libr::Rf_unprotect(1);
     }
 }
 
@@ -78,16 +78,16 @@ pub(crate) fn put_handler() {
 pub(crate) fn evaluate(code: &str, env: SEXP) -> SEXP {
     // SAFETY: values are protected until the last use.
     unsafe {
-        let text = libR_sys::Rf_protect(rapi::string(code));
-        let mut status = libR_sys::ParseStatus::PARSE_NULL;
-        let expressions = libR_sys::Rf_protect(ffi::R_ParseVector(text, -1, &mut status, rapi::nil()));
+        let text = libr::Rf_protect(rapi::string(code));
+        let mut status = libr::ParseStatus::NULL;
+        let expressions = libr::Rf_protect(libr::R_ParseVector(text, -1, &mut status, rapi::nil()));
         let mut value = rapi::nil();
-        if status == libR_sys::ParseStatus::PARSE_OK {
-            for index in 0..libR_sys::Rf_xlength(expressions) {
-                value = ffi::Rf_eval(libR_sys::VECTOR_ELT(expressions, index), env);
+        if status == libr::ParseStatus::OK {
+            for index in 0..libr::Rf_xlength(expressions) {
+                value = libr::Rf_eval(libr::VECTOR_ELT(expressions, index), env);
             }
         }
-        libR_sys::Rf_unprotect(2);
+        libr::Rf_unprotect(2);
         value
     }
 }
@@ -96,9 +96,14 @@ pub(crate) fn evaluate(code: &str, env: SEXP) -> SEXP {
 pub(crate) unsafe fn native(function: *const ()) -> SEXP {
     // SAFETY: R calls it with as many values as the R code of ours passes.
     unsafe {
-        let function = std::mem::transmute::<*const (), libR_sys::DL_FUNC>(function);
-        libR_sys::R_MakeExternalPtrFn(function, rapi::symbol(c"native symbol"), rapi::nil())
+        let function = std::mem::transmute::<*const (), libr::DL_FUNC>(function);
+        libr::R_MakeExternalPtrFn(function, rapi::symbol(c"native symbol"), rapi::nil())
     }
+}
+
+/// Whether the worker's environment has been made.
+pub(crate) fn is_up() -> bool {
+    !own().is_null()
 }
 
 /// The worker's environment in R; null before R is up.
@@ -108,14 +113,14 @@ pub(crate) fn own() -> SEXP {
 
 /// Evaluates a call of a function of ours without arguments; none when it failed.
 fn call(name: &CStr) -> Option<SEXP> {
-    if own().is_null() {
+    if !is_up() {
         return None;
     }
     // SAFETY: the call is protected while it is evaluated.
     rapi::at_top_level(|| unsafe {
-        let call = libR_sys::Rf_protect(libR_sys::Rf_lang1(rapi::symbol(name)));
-        let value = ffi::Rf_eval(call, own());
-        libR_sys::Rf_unprotect(1);
+        let call = libr::Rf_protect(libr::Rf_lang1(rapi::symbol(name)));
+        let value = libr::Rf_eval(call, own());
+        libr::Rf_unprotect(1);
         value
     })
 }
@@ -123,7 +128,7 @@ fn call(name: &CStr) -> Option<SEXP> {
 /// Keeps an error for [`describe_condition`].
 pub(crate) fn keep_condition(condition: SEXP) {
     // SAFETY: the environment is R's own and preserved; this only changes an existing binding.
-    unsafe { libR_sys::Rf_defineVar(rapi::symbol(c"condition"), condition, own()) };
+    unsafe { libr::Rf_defineVar(rapi::symbol(c"condition"), condition, own()) };
 }
 
 /// Keeps another hold of the error that is kept.
@@ -138,7 +143,7 @@ pub(crate) fn take_marked_condition() {
 
 fn copy_binding(from: &CStr, to: &CStr) {
     // SAFETY: both bindings exist; the first holds the value while it is bound a second time.
-    unsafe { libR_sys::Rf_defineVar(rapi::symbol(to), libR_sys::Rf_findVarInFrame(own(), rapi::symbol(from)), own()) };
+    unsafe { libr::Rf_defineVar(rapi::symbol(to), looked_up().binding(rapi::symbol(from), own()), own()) };
 }
 
 /// Whether it is R code that prints: the innermost function is `cat()`, which messages come by as well.
@@ -146,10 +151,17 @@ pub(crate) fn is_printed_by_code() -> bool {
     is_so(c"is_printing")
 }
 
+/// Calls a function of ours for what it does; it raises nothing and prints nothing.
+pub(crate) fn run_quietly(function: &CStr) {
+    output::mute(true);
+    rapi::without_interrupts(|| call(function));
+    output::mute(false);
+}
+
 /// The truth value that a function of ours gives, which raises nothing and prints nothing.
 pub(crate) fn is_so(function: &CStr) -> bool {
     // SAFETY: reads the one truth value.
-    let is_so = || call(function).is_some_and(|value| unsafe { libR_sys::Rf_asLogical(value) } == 1);
+    let is_so = || call(function).is_some_and(|value| unsafe { libr::Rf_asLogical(value) } == 1);
     output::mute(true);
     let is_so = rapi::without_interrupts(is_so);
     output::mute(false);
@@ -165,10 +177,10 @@ pub(crate) fn describe_condition() -> Option<ErrorInfo> {
     let described = described?;
     // SAFETY: `described` is a list of three as `bootstrap.R` makes it, protected while it is read.
     let info = unsafe {
-        libR_sys::Rf_protect(described);
-        let part = |index| rapi::strings(libR_sys::VECTOR_ELT(described, index));
+        libr::Rf_protect(described);
+        let part = |index| rapi::strings(libr::VECTOR_ELT(described, index));
         let info = ErrorInfo { name: part(0).concat(), message: part(1).concat(), traceback: part(2) };
-        libR_sys::Rf_unprotect(1);
+        libr::Rf_unprotect(1);
         info
     };
     keep_condition(rapi::nil());
@@ -178,7 +190,7 @@ pub(crate) fn describe_condition() -> Option<ErrorInfo> {
 /// What R noted of the calls of the last error; only its address says anything here.
 pub(crate) fn noted_calls() -> SEXP {
     // SAFETY: reads a binding of the base environment.
-    unsafe { libR_sys::Rf_findVarInFrame(libR_sys::R_BaseEnv, rapi::symbol(c".Traceback")) }
+    unsafe { looked_up().binding(rapi::symbol(c".Traceback"), libr::R_BaseEnv) }
 }
 
 /// The calls of the last error, outermost first.
@@ -194,7 +206,7 @@ pub(crate) fn active_calls() -> Vec<String> {
 /// What R this is.
 pub(crate) fn runtime() -> RuntimeInfo {
     // SAFETY: the binding is there since `run`.
-    let version = unsafe { rapi::strings(libR_sys::Rf_findVarInFrame(own(), rapi::symbol(c"version"))) }.concat();
+    let version = unsafe { rapi::strings(looked_up().binding(rapi::symbol(c"version"), own())) }.concat();
     let home = std::env::var("R_HOME").unwrap_or_default();
     RuntimeInfo { name: "R".to_owned(), version, executable: None, home: Some(home.clone()), prefix: home }
 }

@@ -5,8 +5,8 @@
 
 #![expect(unsafe_code, reason = "callbacks that R calls, and R's global variables")]
 
-use crate::console_ffi as ffi;
 use crate::feed::{self, FEED, Parsed};
+use crate::libr::{self, by_name::looked_up};
 use crate::main_cell::MainCell;
 use crate::quit::{self, Wish};
 use crate::{bootstrap, events, failure, large, output, plots, reads, requests, result};
@@ -21,7 +21,9 @@ use worker::{child, interrupt};
 static ENGINE: MainCell<Option<Engine>> = MainCell::new(None);
 static PHASE: MainCell<Phase> = MainCell::new(Phase::Starting);
 /// R's innermost context while its own prompt asks.
-static TOP: MainCell<*mut libc::c_void> = MainCell::new(std::ptr::null_mut());
+static TOP: MainCell<Option<*mut libr::Context>> = MainCell::new(None);
+/// R is set up, and TOP is known.
+static HAS_TOP: MainCell<bool> = MainCell::new(false);
 static PLOT: MainCell<PlotSize> = MainCell::new(PlotSize { width: 7.0, height: 5.0, dpi: 96.0 });
 /// The worker's own R code has been begun.
 static IS_BOOTSTRAPPED: MainCell<bool> = MainCell::new(false);
@@ -81,24 +83,24 @@ pub(crate) fn install(engine: Engine, plot: PlotSize) {
     PLOT.set(plot);
     // SAFETY: R reads these when it runs, which it does not yet.
     unsafe {
-        ffi::R_Outputfile = std::ptr::null_mut();
-        ffi::R_Consolefile = std::ptr::null_mut();
-        ffi::ptr_R_ReadConsole = Some(read_console);
-        ffi::ptr_R_WriteConsole = None;
-        ffi::ptr_R_WriteConsoleEx = Some(output::write_console);
-        ffi::ptr_R_ResetConsole = Some(output::reset_console);
-        ffi::ptr_R_ClearerrConsole = Some(output::nothing);
-        ffi::ptr_R_FlushConsole = Some(output::flush_console);
-        ffi::ptr_R_Busy = Some(busy);
-        ffi::ptr_R_ShowMessage = Some(output::show_message);
-        ffi::ptr_R_CleanUp = Some(quit::clean_up);
+        libr::R_Outputfile = std::ptr::null_mut();
+        libr::R_Consolefile = std::ptr::null_mut();
+        libr::ptr_R_ReadConsole = Some(read_console);
+        libr::ptr_R_WriteConsole = None;
+        libr::ptr_R_WriteConsoleEx = Some(output::write_console);
+        libr::ptr_R_ResetConsole = Some(output::reset_console);
+        libr::ptr_R_ClearerrConsole = Some(output::nothing);
+        libr::ptr_R_FlushConsole = Some(output::flush_console);
+        libr::ptr_R_Busy = Some(busy);
+        libr::ptr_R_ShowMessage = Some(output::show_message);
+        libr::ptr_R_CleanUp = Some(quit::clean_up);
     }
 }
 
 /// R is set up: from now on its own prompt is where cells come from.
 pub(crate) fn note_top() {
-    // SAFETY: R's variable; at this moment no call is active.
-    TOP.set(unsafe { ffi::R_GlobalContext });
+    TOP.set(looked_up().context());
+    HAS_TOP.set(true);
 }
 
 /// The first `ready` has been said.
@@ -147,17 +149,17 @@ pub(crate) unsafe extern "C-unwind" fn read_console(
                     Step::ToTop
                 }
                 Step::InterruptFirst => {
-                    ffi::Rf_onintr();
+                    libr::Rf_onintr();
                     Step::Return(1)
                 }
                 Step::Interrupt => {
                     interrupt::allow();
-                    ffi::Rf_onintr();
+                    libr::Rf_onintr();
                     ask(prompt, buffer, size)
                 }
                 Step::ToTop => {
                     interrupt::allow();
-                    ffi::Rf_jump_to_toplevel()
+                    libr::Rf_jump_to_toplevel()
                 }
                 Step::End(wish) => quit::end(wish),
             }
@@ -167,7 +169,10 @@ pub(crate) unsafe extern "C-unwind" fn read_console(
 
 /// R asks: its own prompt for the next piece of a cell, or a reader for a line.
 fn ask(prompt: *const c_char, buffer: *mut c_uchar, size: c_int) -> Step {
-    if is_at_top() {
+    // SAFETY: R passes a C string.
+    let prompt = unsafe { CStr::from_ptr(prompt) }.to_string_lossy();
+    // A browser that no call is in asks as R's own prompt does; where R tells its contexts it has one of its own.
+    if is_at_top() && !is_browser(&prompt) {
         interrupt::forbid();
         // SAFETY: R's buffer has at least one byte.
         let has_jumped = unsafe { *buffer } == 0;
@@ -177,16 +182,25 @@ fn ask(prompt: *const c_char, buffer: *mut c_uchar, size: c_int) -> Step {
             Phase::Running => go_on(has_jumped, buffer, size),
         };
     }
-    // SAFETY: R passes a C string and a buffer of `size` bytes.
-    let (prompt, buffer) =
-        unsafe { (CStr::from_ptr(prompt), std::slice::from_raw_parts_mut(buffer, size.max(2) as usize)) };
-    reads::read(&prompt.to_string_lossy(), buffer)
+    // SAFETY: R passes a buffer of `size` bytes.
+    let buffer = unsafe { std::slice::from_raw_parts_mut(buffer, size.max(2) as usize) };
+    reads::read(&prompt, buffer)
 }
 
 /// No call is active: R's own prompt asks, or prints a value.
 pub(crate) fn is_at_top() -> bool {
-    // SAFETY: R's variable.
-    !TOP.get().is_null() && unsafe { ffi::R_GlobalContext } == TOP.get()
+    if !HAS_TOP.get() {
+        return false;
+    }
+    match looked_up().context() {
+        Some(context) => TOP.get() == Some(context),
+        None => !bootstrap::is_up() || bootstrap::is_so(c"is_at_top"),
+    }
+}
+
+/// Whether it is a debugger that asks with this prompt.
+pub(crate) fn is_browser(prompt: &str) -> bool {
+    prompt.starts_with("Browse[")
 }
 
 fn started() {
@@ -207,14 +221,12 @@ fn begin() -> Step {
 
 /// R has noted an interrupt and not acted on it.
 pub(crate) fn interrupt_is_pending() -> bool {
-    // SAFETY: R's flag, set by our handler in this thread or while SIGINT is ignored.
-    unsafe { libR_sys::R_interrupts_pending != 0 }
+    looked_up().interrupt_is_pending()
 }
 
 /// An interrupt that R has noted and not acted on was meant for what is over.
 pub(crate) fn forget_interrupt() {
-    // SAFETY: R's flag, set by our handler in this thread or while SIGINT is ignored.
-    unsafe { libR_sys::R_interrupts_pending = 0 };
+    looked_up().set_interrupt_pending(false);
 }
 
 /// An expression has ended, or a piece of it is taken.

@@ -2,9 +2,9 @@
 
 #![expect(unsafe_code, reason = "wraps the callbacks of one of R's graphics devices")]
 
+use crate::libr::{self, DevDesc, Rboolean, SEXP, pDevDesc, pGEcontext};
 use crate::plots::{self, Device, PLOTS};
 use crate::rapi;
-use libR_sys::{DevDesc, Rboolean, SEXP, pDevDesc, pGEcontext};
 use libc::{c_char, c_int, c_uint};
 use worker::child;
 
@@ -12,11 +12,11 @@ use worker::child;
 pub(crate) unsafe extern "C-unwind" fn adopt() -> SEXP {
     // SAFETY: R's current device, which is a real one: it has just been opened.
     unsafe {
-        let device = libR_sys::GEcurrentDevice();
+        let device = libr::GEcurrentDevice();
         // Later additions and `dev.copy()` need the display list, which file devices do without.
         (*device).displayListOn = Rboolean::TRUE;
         let dev = (*device).dev;
-        let plain = Box::new(*dev);
+        let plain = Box::new(std::ptr::read(dev));
         PLOTS.with(|plots| {
             let number = plots.opened;
             plots.devices.push(Device {
@@ -62,7 +62,7 @@ pub(crate) fn plain(dev: pDevDesc) -> Option<&'static DevDesc> {
 macro_rules! drawing {
     ($($wrapper:ident = $field:ident($($argument:ident: $kind:ty),*);)*) => {
         $(
-            unsafe extern "C" fn $wrapper($($argument: $kind,)* dev: pDevDesc) {
+            unsafe extern "C-unwind" fn $wrapper($($argument: $kind,)* dev: pDevDesc) {
                 note(dev);
                 if let Some(own) = plain(dev).and_then(|plain| plain.$field) {
                     // SAFETY: the device's own callback, with the arguments that R gave.
@@ -96,6 +96,9 @@ drawing! {
     );
     text = text(x: f64, y: f64, text: *const c_char, rot: f64, hadj: f64, gc: pGEcontext);
     text_utf8 = textUTF8(x: f64, y: f64, text: *const c_char, rot: f64, hadj: f64, gc: pGEcontext);
+    glyph = glyph(
+        n: c_int, glyphs: *mut c_int, x: *mut f64, y: *mut f64, font: SEXP, size: f64, colour: c_int, rot: f64
+    );
     use_group = useGroup(group: SEXP, transformation: SEXP);
     stroke = stroke(path: SEXP, gc: pGEcontext);
     fill = fill(path: SEXP, rule: c_int, gc: pGEcontext);
@@ -103,7 +106,7 @@ drawing! {
 }
 
 /// The page is over and the next begins.
-unsafe extern "C" fn new_page(gc: pGEcontext, dev: pDevDesc) {
+unsafe extern "C-unwind" fn new_page(gc: pGEcontext, dev: pDevDesc) {
     let Some(own) = plain(dev) else { return };
     let (files, is_changed) =
         PLOTS.with(|plots| plots.device(dev).map_or((0, false), |device| (device.files, device.is_changed)));
@@ -161,7 +164,7 @@ unsafe fn wipe(gc: pGEcontext, dev: pDevDesc, own: &DevDesc) {
 const TRANSPARENT: c_int = 0x00ff_ffff;
 
 /// The device is closed, by the user or at the end: what was not shown yet is shown now.
-unsafe extern "C" fn close(dev: pDevDesc) {
+unsafe extern "C-unwind" fn close(dev: pDevDesc) {
     let Some(own) = plain(dev) else { return };
     let own = own.close;
     let files = PLOTS.with(|plots| plots.device(dev).map_or(0, |device| device.files));

@@ -2,9 +2,8 @@
 
 #![expect(unsafe_code, reason = "walks R's list of input handlers")]
 
-use crate::console_ffi as ffi;
+use crate::libr::{self, by_name::looked_up};
 use crate::{failure, rapi};
-use std::sync::OnceLock;
 use std::time::Duration;
 use worker::interrupt;
 
@@ -17,26 +16,20 @@ pub(crate) struct Sources {
     pub every: Option<Duration>,
 }
 
-/// Where R keeps how often graphics devices want to be served.
-static GRAPHICS: OnceLock<usize> = OnceLock::new();
-
 /// What R wants to be served at this moment.
 pub(crate) fn sources() -> Sources {
     let mut fds = Vec::new();
     // SAFETY: the list and both intervals belong to R and change only on this thread.
     let every = unsafe {
-        let mut handler = ffi::R_InputHandlers;
+        let mut handler = libr::R_InputHandlers;
         while !handler.is_null() {
             let this = &*handler;
-            if this.activity != ffi::StdinActivity && this.fileDescriptor > 0 {
+            if this.activity != libr::StdinActivity && this.fileDescriptor > 0 {
                 fds.push(libc::pollfd { fd: this.fileDescriptor, events: libc::POLLIN, revents: 0 });
             }
             handler = this.next;
         }
-        // What graphics devices ask for, where this R has that.
-        let graphics = *GRAPHICS.get_or_init(|| ffi::optional(c"Rg_wait_usec") as usize) as *const libc::c_int;
-        let graphics = graphics.as_ref().copied();
-        [ffi::R_wait_usec, graphics.unwrap_or(0)].into_iter().filter(|&every| every > 0).min()
+        [libr::R_wait_usec, looked_up().graphics_wait()].into_iter().filter(|&every| every > 0).min()
     };
     Sources { fds, every: every.and_then(|every| u64::try_from(every).ok()).map(Duration::from_micros) }
 }
@@ -48,8 +41,8 @@ pub(crate) fn serve() -> bool {
     interrupt::allow();
     // SAFETY: R's own loop body; the mask that R_checkActivity gives is static.
     rapi::at_top_level(|| unsafe {
-        let ready = ffi::R_checkActivity(0, 1);
-        ffi::R_runHandlers(ffi::R_InputHandlers, ready);
+        let ready = libr::R_checkActivity(0, 1);
+        libr::R_runHandlers(libr::R_InputHandlers, ready);
     });
     interrupt::forbid();
     // A handler may have a top level of its own, and the interrupt ends there.

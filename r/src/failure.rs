@@ -8,9 +8,10 @@
 
 #![expect(unsafe_code, reason = "called by R with R's values")]
 
+use crate::libr::by_name::looked_up;
+use crate::libr::{self, SEXP};
 use crate::main_cell::MainCell;
-use crate::{bootstrap, console_ffi as ffi, rapi};
-use libR_sys::SEXP;
+use crate::{bootstrap, rapi};
 use libc::c_char;
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -179,13 +180,12 @@ pub(crate) unsafe extern "C-unwind" fn record_interrupt() -> SEXP {
 /// The text of the last error, as R has kept it: that of an error of its own as it prints it.
 fn own_text() -> &'static CStr {
     // SAFETY: the buffer is R's, lasts as long as R does, and changes only in R's thread.
-    unsafe { CStr::from_ptr(ffi::R_curErrorBuf()) }
+    unsafe { CStr::from_ptr(libr::R_curErrorBuf()) }
 }
 
 /// Whether R deals with an overflow of the C stack: it calls no handlers then.
 fn is_overflowing() -> bool {
-    // SAFETY: R's variable, of this type wherever it is to be seen.
-    unsafe { ffi::optional(c"R_OldCStackLimit").cast::<usize>().as_ref().is_some_and(|limit| *limit != 0) }
+    looked_up().stack_is_overflowing()
 }
 
 /// Looks at what is printed on stdout and tells whether it is an error's text.

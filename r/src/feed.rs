@@ -5,11 +5,11 @@
 
 #![expect(unsafe_code, reason = "calls into R's parser")]
 
-use crate::console_ffi as ffi;
+use crate::libr::by_name::looked_up;
+use crate::libr::{self, ParseStatus, SEXP};
 use crate::main_cell::MainCell;
 use crate::positions::{End, Lines};
 use crate::rapi;
-use libR_sys::{ParseStatus, SEXP};
 use std::ops::Range;
 
 /// The cell that is being fed.
@@ -119,42 +119,37 @@ pub(crate) fn parse() -> Parsed {
     let code = unsafe { std::str::from_utf8_unchecked(std::slice::from_raw_parts(pointer, length)) };
     // SAFETY: every value is protected until the last use; what jumps leaves nothing behind but protection, which R resets.
     unsafe {
-        let text = libR_sys::Rf_protect(rapi::source(code));
+        let text = libr::Rf_protect(rapi::source(code));
         // The parser notes positions only for a file, which to it is an environment.
-        let file = libR_sys::Rf_protect(libR_sys::R_NewEnv(libR_sys::R_EmptyEnv, 0, 0));
-        let mut status = ParseStatus::PARSE_NULL;
-        let expressions = libR_sys::Rf_protect(ffi::R_ParseVector(text, -1, &mut status, file));
-        let is_whole = status == ParseStatus::PARSE_OK;
+        let file = libr::Rf_protect(libr::R_NewEnv(libr::R_EmptyEnv, 0, 0));
+        let mut status = ParseStatus::NULL;
+        let expressions = libr::Rf_protect(libr::R_ParseVector(text, -1, &mut status, file));
+        let is_whole = status == ParseStatus::OK;
         if is_whole {
-            let positions = libR_sys::Rf_getAttrib(expressions, rapi::symbol(c"srcref"));
+            let positions = libr::Rf_getAttrib(expressions, rapi::symbol(c"srcref"));
             FEED.with(|feed| feed.expressions = ranges(code, positions));
         }
-        libR_sys::Rf_unprotect(3);
+        libr::Rf_unprotect(3);
         if is_whole { Parsed::Whole } else { Parsed::Broken }
     }
 }
 
 /// Raises the error of the cell that was parsed last.
 pub(crate) fn raise() {
-    type ParseError = unsafe extern "C-unwind" fn(SEXP, libc::c_int);
-    let function = ffi::optional(c"parseError");
-    if !function.is_null() {
-        // SAFETY: the function has this type wherever it exists. It jumps.
-        unsafe { std::mem::transmute::<*mut libc::c_void, ParseError>(function)(rapi::nil(), 0) };
-    }
-    // SAFETY: every value is protected until it is used; this jumps as well.
+    // SAFETY: every value is protected until it is used; both ways jump.
     unsafe {
-        let code = FEED.with(|feed| libR_sys::Rf_protect(rapi::source(&feed.code)));
-        let call = libR_sys::Rf_protect(libR_sys::Rf_lang2(rapi::symbol(c"refuse"), code));
-        ffi::Rf_eval(call, crate::bootstrap::own());
+        looked_up().raise_parse_error();
+        let code = FEED.with(|feed| libr::Rf_protect(rapi::source(&feed.code)));
+        let call = libr::Rf_protect(libr::Rf_lang2(rapi::symbol(c"refuse"), code));
+        libr::Rf_eval(call, crate::bootstrap::own());
     }
 }
 
 /// Tells whether R source, a character vector, is whole, broken or not finished. Jumps when the lexer raises an error.
 pub(crate) fn judge(code: SEXP) -> ParseStatus {
-    let mut status = ParseStatus::PARSE_NULL;
+    let mut status = ParseStatus::NULL;
     // SAFETY: the caller protects `code`.
-    unsafe { ffi::R_ParseVector(code, -1, &mut status, rapi::nil()) };
+    unsafe { libr::R_ParseVector(code, -1, &mut status, rapi::nil()) };
     status
 }
 
@@ -168,13 +163,13 @@ fn ranges(code: &str, positions: SEXP) -> Vec<Range<usize>> {
         if positions == rapi::nil() {
             return Vec::new();
         }
-        (0..libR_sys::Rf_xlength(positions))
+        (0..libr::Rf_xlength(positions))
             .filter_map(|index| {
-                let position = libR_sys::VECTOR_ELT(positions, index);
-                if libR_sys::Rf_xlength(position) < 8 {
+                let position = libr::VECTOR_ELT(positions, index);
+                if libr::Rf_xlength(position) < 8 {
                     return None;
                 }
-                let position = std::slice::from_raw_parts(libR_sys::INTEGER(position), 8);
+                let position = std::slice::from_raw_parts(libr::INTEGER(position), 8);
                 let [line, columns, bytes] = [position[6], position[4] - 1, position[1] - 1].map(count);
                 let start = lines.offset(End { line, bytes, columns });
                 let [line, columns, bytes] = [position[7], position[5], position[3]].map(count);

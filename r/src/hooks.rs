@@ -76,7 +76,7 @@ unsafe fn act_on_interrupt() {
         libc::sigaddset(&mut set, libc::SIGPROF);
         let mut before: libc::sigset_t = std::mem::zeroed();
         libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, &mut before);
-        crate::console_ffi::R_CheckUserInterrupt();
+        crate::libr::R_CheckUserInterrupt();
         libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
     }
 }
@@ -148,7 +148,7 @@ pub(crate) fn install() {
     unsafe {
         libc::pthread_atfork(Some(before_fork), None, None);
         let mut info: libc::Dl_info = std::mem::zeroed();
-        if libc::dladdr(crate::console_ffi::setup_Rmainloop as *const c_void, &mut info) == 0 {
+        if libc::dladdr(crate::libr::setup_Rmainloop as *const c_void, &mut info) == 0 {
             return;
         }
         let mut base = info.dli_fbase as usize;

@@ -5,6 +5,7 @@
 
 #![expect(unsafe_code, reason = "a signal handler, and a copy of the process")]
 
+use crate::libr::by_name::looked_up;
 use crate::main_cell::MainCell;
 use crate::{bootstrap, output, rapi};
 use libc::{c_int, c_void, siginfo_t};
@@ -102,8 +103,8 @@ extern "C" fn write_calls() {
     // SAFETY: R's variables, in a process that nothing else runs in.
     unsafe {
         // R takes any other stack than that of its start for an overflow.
-        libR_sys::R_CStackLimit = usize::MAX;
-        if crate::console_ffi::R_gc_running() == 0 {
+        crate::libr::R_CStackLimit = usize::MAX;
+        if !looked_up().gc_is_running() {
             output::mute(true);
             let calls = rapi::without_interrupts(bootstrap::active_calls);
             if !calls.is_empty() {

@@ -7,7 +7,6 @@
 
 mod bootstrap;
 mod console;
-mod console_ffi;
 mod device;
 mod events;
 mod failure;
@@ -16,6 +15,7 @@ mod hooks;
 mod large;
 #[cfg(target_os = "linux")]
 mod last_calls;
+mod libr;
 mod main_cell;
 mod names;
 mod nudge;
@@ -29,6 +29,7 @@ mod requests;
 mod result;
 
 use libc::{c_char, c_int};
+use libr::by_name::looked_up;
 use std::ffi::CString;
 use worker::config::Config;
 use worker::engine::Engine;
@@ -55,7 +56,7 @@ pub unsafe extern "C-unwind" fn worker_engine_main(config_json: *const u8, len: 
         start(&config, engine);
         drop(config);
         // From here on R drives: it comes back only by the console's callbacks and ends the process itself.
-        console_ffi::run_Rmainloop();
+        libr::run_Rmainloop();
     }
     0
 }
@@ -85,19 +86,19 @@ unsafe fn start(config: &Config, engine: Engine) {
         arguments.filter_map(|argument| CString::new(argument).ok()).map(CString::into_raw).collect();
     let count = c_int::try_from(arguments.len()).unwrap_or(c_int::MAX);
     let plot = config.plot;
+    looked_up();
     // SAFETY: R's own order of initialisation; the argument vector outlives the process.
     unsafe {
-        console_ffi::R_SignalHandlers = 0;
-        console_ffi::Rf_initialize_R(count, Vec::leak(std::mem::take(&mut arguments)).as_mut_ptr());
+        libr::R_SignalHandlers = 0;
+        libr::Rf_initialize_R(count, Vec::leak(std::mem::take(&mut arguments)).as_mut_ptr());
         console::install(engine, plot);
-        result::prepare();
         handle_interrupts();
         hooks::install();
         #[cfg(target_os = "linux")]
         last_calls::install();
         nudge::start();
         interrupt::allow();
-        console_ffi::setup_Rmainloop();
+        libr::setup_Rmainloop();
         interrupt::forbid();
     }
     console::note_top();
@@ -120,7 +121,6 @@ extern "C" fn interrupted() {
 /// Tells R of an interrupt.
 pub(crate) extern "C" fn note_interrupt() {
     failure::note_strike();
-    // SAFETY: R's own flag, made to be set by a signal handler.
-    unsafe { libR_sys::R_interrupts_pending = 1 };
+    looked_up().set_interrupt_pending(true);
     nudge::wake();
 }

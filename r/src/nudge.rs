@@ -6,6 +6,7 @@
 
 #![expect(unsafe_code, reason = "an eventfd that a signal handler writes to, and R's flag")]
 
+use crate::libr::by_name::looked_up;
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 use std::time::Duration;
 use worker::interrupt;
@@ -62,8 +63,7 @@ fn run(fd: libc::c_int) {
         if interrupt::take_lost_strike() {
             crate::note_interrupt();
         }
-        // SAFETY: R's flag, an int that is read whole.
-        while unsafe { (&raw const libR_sys::R_interrupts_pending).read_volatile() } != 0 {
+        while looked_up().interrupt_is_pending() {
             interrupt::strike_children();
             std::thread::sleep(PATIENCE);
         }

@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "callbacks that R calls, and R's global variables")]
 
-use crate::console_ffi as ffi;
+use crate::libr::{self, by_name::looked_up};
 use crate::main_cell::MainCell;
 use crate::{console, failure, plots, quit, result};
 use libc::{c_char, c_int};
@@ -26,7 +26,7 @@ pub(crate) unsafe extern "C-unwind" fn write_console(text: *const c_char, length
     if !write(bytes, if kind == 0 { Stream::Stdout } else { Stream::Stderr }) {
         interrupt::allow();
         // SAFETY: nothing in this frame has a destructor.
-        unsafe { ffi::R_CheckUserInterrupt() };
+        unsafe { libr::R_CheckUserInterrupt() };
     }
 }
 
@@ -75,11 +75,7 @@ fn write_all(engine: &Engine, size: usize, mut offer: impl FnMut(usize) -> usize
 fn held(mut wait: impl FnMut() -> bool) -> bool {
     let held = interrupt::hold();
     let is_done = loop {
-        // SAFETY: R's flags.
-        let is_pending = unsafe {
-            libR_sys::R_interrupts_pending != 0 && libR_sys::R_interrupts_suspended == libR_sys::Rboolean::FALSE
-        };
-        if is_pending {
+        if looked_up().interrupt_is_pending() && !looked_up().interrupts_are_suspended() {
             break false;
         }
         if wait() {

@@ -6,10 +6,10 @@
 
 #![expect(unsafe_code, reason = "wraps the callbacks of one of R's graphics devices")]
 
-use crate::console_ffi as ffi;
+use crate::libr::by_name::looked_up;
+use crate::libr::{self, DevDesc, Rboolean, SEXP, pDevDesc};
 use crate::main_cell::MainCell;
 use crate::{bootstrap, console, device, rapi};
-use libR_sys::{DevDesc, Rboolean, SEXP, pDevDesc};
 use std::ffi::CString;
 use std::io::{Read, Seek};
 use std::os::fd::{AsRawFd, FromRawFd};
@@ -144,8 +144,8 @@ fn show_pages(which: impl Fn(&Device) -> bool) {
     if child::in_child() {
         return;
     }
-    // SAFETY: asks R whether this is a moment for anything but memory.
-    if unsafe { ffi::R_gc_running() } != 0 {
+    // That is no moment for anything but memory.
+    if looked_up().gc_is_running() {
         return;
     }
     let devices: Vec<pDevDesc> =
@@ -173,7 +173,7 @@ fn copy(dev: pDevDesc) -> Option<Vec<u8>> {
     let mut file = unsafe { std::fs::File::from_raw_fd(fd) };
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     // SAFETY: the device is open, else it would not be in the list.
-    let (from, before) = unsafe { (libR_sys::GEdeviceNumber(libR_sys::Rf_desc2GEDesc(dev)), libR_sys::Rf_curDevice()) };
+    let (from, before) = unsafe { (libr::GEdeviceNumber(libr::Rf_desc2GEDesc(dev)), libr::Rf_curDevice()) };
     let plain = device::plain(dev)?;
     if PLOTS.with(|plots| plots.device(dev).is_none()) || !is_recorded(dev) {
         return None;
@@ -181,27 +181,27 @@ fn copy(dev: pDevDesc) -> Option<Vec<u8>> {
     let (width, height, points) = (plain.right, plain.bottom, plain.startps);
     // SAFETY: R's own way of `dev.copy()`; every value is protected until it is used.
     let opened = rapi::at_top_level(|| unsafe {
-        let call = libR_sys::Rf_protect(libR_sys::Rf_lang5(
+        let call = libr::Rf_protect(libr::Rf_lang5(
             rapi::symbol(c"copy"),
-            libR_sys::Rf_protect(rapi::string(&path)),
-            libR_sys::Rf_protect(libR_sys::Rf_ScalarReal(width)),
-            libR_sys::Rf_protect(libR_sys::Rf_ScalarReal(height)),
-            libR_sys::Rf_protect(libR_sys::Rf_ScalarReal(points)),
+            libr::Rf_protect(rapi::string(&path)),
+            libr::Rf_protect(libr::Rf_ScalarReal(width)),
+            libr::Rf_protect(libr::Rf_ScalarReal(height)),
+            libr::Rf_protect(libr::Rf_ScalarReal(points)),
         ));
-        ffi::Rf_eval(call, bootstrap::own());
-        libR_sys::Rf_unprotect(5);
-        libR_sys::Rf_curDevice()
+        libr::Rf_eval(call, bootstrap::own());
+        libr::Rf_unprotect(5);
+        libr::Rf_curDevice()
     });
     let drawn = opened.and_then(|_| {
         // SAFETY: copies to the current device, which is the new one.
-        rapi::at_top_level(|| unsafe { libR_sys::GEcopyDisplayList(from) })
+        rapi::at_top_level(|| unsafe { libr::GEcopyDisplayList(from) })
     });
     // SAFETY: closes the new device, whatever became of it, and makes the former one current again.
     rapi::at_top_level(|| unsafe {
         if let Some(opened) = opened {
-            libR_sys::GEkillDevice(libR_sys::GEgetDevice(opened));
+            libr::GEkillDevice(libr::GEgetDevice(opened));
         }
-        libR_sys::Rf_selectDevice(before);
+        libr::Rf_selectDevice(before);
     });
     drawn?;
     let mut bytes = Vec::new();
@@ -213,7 +213,7 @@ fn copy(dev: pDevDesc) -> Option<Vec<u8>> {
 /// The display list holds what is on the page; the user may have turned it off.
 fn is_recorded(dev: pDevDesc) -> bool {
     // SAFETY: the device is open.
-    unsafe { (*libR_sys::Rf_desc2GEDesc(dev)).displayListOn == Rboolean::TRUE }
+    unsafe { (*libr::Rf_desc2GEDesc(dev)).displayListOn == Rboolean::TRUE }
 }
 
 /// Removes what the devices left on the disk.

@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "calls R's finalisation")]
 
-use crate::console_ffi as ffi;
+use crate::libr;
 use crate::main_cell::MainCell;
 use crate::{console, plots};
 use libc::c_int;
@@ -72,10 +72,10 @@ pub(crate) unsafe fn end(wish: Wish) -> ! {
         let has_had_its_turn = matches!(wish, Wish::Supervisor) && STAGE.get() == Stage::LastCalled;
         if run_last && !is_fatal && !has_had_its_turn && STAGE.get() != Stage::Finalising && console::is_started() {
             STAGE.set(Stage::LastCalled);
-            ffi::R_dot_Last();
+            libr::R_dot_Last();
         }
         if save == SA_SAVE {
-            ffi::R_SaveGlobalEnv();
+            libr::R_SaveGlobalEnv();
         }
     }
     let is_again = STAGE.get() == Stage::Finalising;
@@ -85,13 +85,13 @@ pub(crate) unsafe fn end(wish: Wish) -> ! {
     // SAFETY: as above. An error in a finalizer is R's business; what jumps from here comes back through the console.
     unsafe {
         if !is_again {
-            ffi::R_RunExitFinalizers();
+            libr::R_RunExitFinalizers();
         }
-        ffi::Rf_CleanEd();
+        libr::Rf_CleanEd();
         if !is_fatal {
-            ffi::Rf_KillAllDevices();
+            libr::Rf_KillAllDevices();
         }
-        ffi::R_CleanTempDir();
+        libr::R_CleanTempDir();
     }
     interrupt::forbid();
     plots::remove_files();
@@ -132,7 +132,7 @@ unsafe fn ask_to_save() -> c_int {
             b'y' | b'Y' => return SA_SAVE,
             b'n' | b'N' => return 3,
             // SAFETY: nothing here has a destructor.
-            b'c' | b'C' => unsafe { ffi::Rf_jump_to_toplevel() },
+            b'c' | b'C' => unsafe { libr::Rf_jump_to_toplevel() },
             _ => {}
         }
     }

@@ -2,21 +2,21 @@
 
 #![expect(unsafe_code, reason = "calls into R's C interface")]
 
-use crate::console_ffi as ffi;
-use libR_sys::{Rboolean, SEXP, cetype_t};
+use crate::libr::by_name::looked_up;
+use crate::libr::{self, Rboolean, SEXP, cetype_t};
 use libc::c_void;
 use std::ffi::CStr;
 
 /// R's NULL.
 pub(crate) fn nil() -> SEXP {
     // SAFETY: R sets this once, before anything of ours runs.
-    unsafe { libR_sys::R_NilValue }
+    unsafe { libr::R_NilValue }
 }
 
 /// A symbol of this name.
 pub(crate) fn symbol(name: &CStr) -> SEXP {
     // SAFETY: the name is a C string; installing a short one fails only when memory is exhausted.
-    unsafe { libR_sys::Rf_install(name.as_ptr()) }
+    unsafe { libr::Rf_install(name.as_ptr()) }
 }
 
 /// Runs `body` at a top level of its own: an R error or interrupt in it ends it, and gives none.
@@ -40,30 +40,27 @@ pub(crate) fn at_top_level<T>(body: impl FnOnce() -> T) -> Option<T> {
     let mut call = Call { body: Some(body), result: None };
     let run = runner(&call);
     // SAFETY: `run` gets the Call that outlives it.
-    let is_done = unsafe { ffi::R_ToplevelExec(run, (&raw mut call).cast()) };
+    let is_done = unsafe { libr::R_ToplevelExec(run, (&raw mut call).cast()) };
     if is_done == Rboolean::TRUE { call.result } else { None }
 }
 
 /// Runs `body`, which does not jump, with R's interrupts suspended: one that comes stays noted for the user's code.
 pub(crate) fn without_interrupts<T>(body: impl FnOnce() -> T) -> T {
-    // SAFETY: R's own switch, made for this, and used on R's thread.
-    unsafe {
-        let before = libR_sys::R_interrupts_suspended;
-        libR_sys::R_interrupts_suspended = Rboolean::TRUE;
-        let result = body();
-        libR_sys::R_interrupts_suspended = before;
-        result
-    }
+    let before = looked_up().interrupts_are_suspended();
+    looked_up().suspend_interrupts(true);
+    let result = body();
+    looked_up().suspend_interrupts(before);
+    result
 }
 
 /// A character vector of one UTF-8 string, protected by nobody. May jump when memory is exhausted or `text` holds a NUL.
 pub(crate) fn string(text: &str) -> SEXP {
-    encoded(text, cetype_t::CE_UTF8)
+    encoded(text, libr::CE_UTF8)
 }
 
 /// The same for source, whose bytes R's prompt takes for those of its locale.
 pub(crate) fn source(text: &str) -> SEXP {
-    encoded(text, if is_utf8() { cetype_t::CE_UTF8 } else { cetype_t::CE_NATIVE })
+    encoded(text, if is_utf8() { libr::CE_UTF8 } else { libr::CE_NATIVE })
 }
 
 /// Whether R's locale is one of UTF-8 at this moment.
@@ -76,9 +73,9 @@ fn encoded(text: &str, encoding: cetype_t) -> SEXP {
     // SAFETY: pointer and length are those of `text`; the result of the first call is protected by the second at once.
     unsafe {
         let length = i32::try_from(text.len()).unwrap_or(i32::MAX);
-        let chars = libR_sys::Rf_protect(libR_sys::Rf_mkCharLenCE(text.as_ptr().cast(), length, encoding));
-        let vector = libR_sys::Rf_ScalarString(chars);
-        libR_sys::Rf_unprotect(1);
+        let chars = libr::Rf_protect(libr::Rf_mkCharLenCE(text.as_ptr().cast(), length, encoding));
+        let vector = libr::Rf_ScalarString(chars);
+        libr::Rf_unprotect(1);
         vector
     }
 }
@@ -88,32 +85,22 @@ pub(crate) fn strings(value: SEXP) -> Vec<String> {
     // SAFETY: the type is checked before the elements are read, and what is translated may allocate, so `value` is protected.
     // Each is a C string that lives as long as `value`, or as R's own call of us. R refuses to translate bytes, by a jump.
     unsafe {
-        if libR_sys::Rf_isString(value) != Rboolean::TRUE {
+        if libr::Rf_isString(value) != Rboolean::TRUE {
             return Vec::new();
         }
-        libR_sys::Rf_protect(value);
-        let length = libR_sys::Rf_xlength(value);
+        libr::Rf_protect(value);
+        let length = libr::Rf_xlength(value);
         let strings = (0..length)
             .map(|index| {
-                let chars = libR_sys::STRING_ELT(value, index);
-                let text = match libR_sys::Rf_getCharCE(chars) {
-                    cetype_t::CE_BYTES => libR_sys::R_CHAR(chars),
-                    _ => libR_sys::Rf_translateCharUTF8(chars),
+                let chars = libr::STRING_ELT(value, index);
+                let text = match libr::Rf_getCharCE(chars) {
+                    libr::CE_BYTES => libr::R_CHAR(chars),
+                    _ => libr::Rf_translateCharUTF8(chars),
                 };
                 CStr::from_ptr(text).to_string_lossy().into_owned()
             })
             .collect();
-        libR_sys::Rf_unprotect(1);
+        libr::Rf_unprotect(1);
         strings
-    }
-}
-
-/// Whether a promise has its value already; no where this R does not tell.
-pub(crate) fn promise_is_kept(promise: SEXP) -> bool {
-    type Value = unsafe extern "C-unwind" fn(SEXP) -> SEXP;
-    // SAFETY: the name is R's, and the function has this type wherever it exists.
-    unsafe {
-        let function = ffi::optional(c"PRVALUE");
-        !function.is_null() && std::mem::transmute::<*mut c_void, Value>(function)(promise) != libR_sys::R_UnboundValue
     }
 }

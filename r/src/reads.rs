@@ -3,9 +3,9 @@
 #![expect(unsafe_code, reason = "called by R with R's values")]
 
 use crate::console::{self, Step};
+use crate::libr::{self, SEXP};
 use crate::main_cell::MainCell;
 use crate::{events, failure, plots, rapi, requests, result};
-use libR_sys::SEXP;
 use worker::reader::{Ask, Got};
 use worker::{Want, child, interrupt};
 
@@ -23,7 +23,7 @@ static HIDDEN: MainCell<bool> = MainCell::new(false);
 /// Called by `bootstrap.R` before and after it reads a password.
 pub(crate) unsafe extern "C-unwind" fn hide(is_hidden: SEXP) -> SEXP {
     // SAFETY: `bootstrap.R` passes one truth value.
-    HIDDEN.set(unsafe { libR_sys::Rf_asLogical(is_hidden) } == 1);
+    HIDDEN.set(unsafe { libr::Rf_asLogical(is_hidden) } == 1);
     rapi::nil()
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn read(prompt: &str, buffer: &mut [u8]) -> Step {
     if READS.with(|reads| !reads.rest.is_empty()) {
         return Step::Return(deliver(buffer));
     }
-    let is_debugger = prompt.starts_with("Browse[");
+    let is_debugger = console::is_browser(prompt);
     if is_debugger {
         // R itself comes back to the browser after an interrupt; the interrupt was meant for the cell.
         if failure::is_debugger_interrupted() {

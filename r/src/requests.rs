@@ -4,10 +4,10 @@
 
 #![expect(unsafe_code, reason = "calls into R's C interface")]
 
-use crate::console_ffi as ffi;
+use crate::libr::by_name::looked_up;
+use crate::libr::{self, SEXP};
 use crate::main_cell::MainCell;
 use crate::{bootstrap, console, failure, feed, names, output, rapi};
-use libR_sys::SEXP;
 use serde_json::{Value, json};
 use std::ffi::CStr;
 use worker::engine::Engine;
@@ -62,7 +62,7 @@ fn work_out(request: &Request, is_debugging: bool) -> Result<Value, Refusal> {
 fn is_complete(code: &str) -> Result<Value, Refusal> {
     let status = call(c"is_complete", Some(&code.replace("\r\n", "\n")), None)?;
     // SAFETY: `requests.R` gives one integer.
-    let status = unsafe { libR_sys::Rf_asInteger(status) };
+    let status = unsafe { libr::Rf_asInteger(status) };
     Ok(match status {
         2 => json!({"status": "incomplete", "indent": indent(code)}),
         3 => json!({"status": "invalid", "indent": ""}),
@@ -83,7 +83,7 @@ fn complete(code: &str, cursor: usize, is_debugging: bool) -> Result<Value, Refu
     let found = call(c"complete", Some(line), Some(is_debugging))?;
     let [texts, types] = [0, 1].map(|index| part(found, index));
     // SAFETY: the third part is one number.
-    let length = usize::try_from(unsafe { libR_sys::Rf_asInteger(libR_sys::VECTOR_ELT(found, 2)) }).unwrap_or(0);
+    let length = usize::try_from(unsafe { libr::Rf_asInteger(libr::VECTOR_ELT(found, 2)) }).unwrap_or(0);
     let matches: Vec<Value> =
         texts.iter().zip(&types).map(|(text, kind)| json!({"text": text, "type": kind})).collect();
     Ok(json!({"matches": matches, "start": cursor.saturating_sub(length), "end": cursor}))
@@ -113,7 +113,7 @@ fn variables(is_debugging: bool) -> Result<Value, Refusal> {
 
 fn part(list: SEXP, index: isize) -> Vec<String> {
     // SAFETY: `requests.R` gives lists of as many parts as are asked for here.
-    rapi::strings(unsafe { libR_sys::VECTOR_ELT(list, index) })
+    rapi::strings(unsafe { libr::VECTOR_ELT(list, index) })
 }
 
 /// Calls a function of `requests.R`; nothing that it prints or raises is heard of.
@@ -125,22 +125,22 @@ fn call(function: &CStr, text: Option<&str>, is_debugging: Option<bool>) -> Resu
         if TOOLS.get().is_null() {
             prepare();
         }
-        let text = libR_sys::Rf_protect(text.map_or(rapi::nil(), rapi::string));
-        let is_debugging = libR_sys::Rf_protect(
-            is_debugging.map_or(rapi::nil(), |is_debugging| libR_sys::Rf_ScalarLogical(is_debugging.into())),
+        let text = libr::Rf_protect(text.map_or(rapi::nil(), rapi::string));
+        let is_debugging = libr::Rf_protect(
+            is_debugging.map_or(rapi::nil(), |is_debugging| libr::Rf_ScalarLogical(is_debugging.into())),
         );
         let mut arguments = rapi::nil();
         for value in [is_debugging, text] {
             if value != rapi::nil() {
-                arguments = libR_sys::Rf_cons(value, arguments);
+                arguments = libr::Rf_cons(value, arguments);
             }
         }
-        let arguments = libR_sys::Rf_protect(libR_sys::Rf_cons(rapi::symbol(function), arguments));
-        let call = libR_sys::Rf_protect(libR_sys::Rf_lcons(rapi::symbol(c"run"), arguments));
-        let result = ffi::Rf_eval(call, TOOLS.get());
+        let arguments = libr::Rf_protect(libr::Rf_cons(rapi::symbol(function), arguments));
+        let call = libr::Rf_protect(libr::Rf_lcons(rapi::symbol(c"run"), arguments));
+        let result = libr::Rf_eval(call, TOOLS.get());
         // Kept there while it is read.
-        libR_sys::Rf_defineVar(rapi::symbol(c"result"), result, TOOLS.get());
-        libR_sys::Rf_unprotect(4);
+        libr::Rf_defineVar(rapi::symbol(c"result"), result, TOOLS.get());
+        libr::Rf_unprotect(4);
         result
     });
     output::mute(false);
@@ -152,41 +152,37 @@ fn call(function: &CStr, text: Option<&str>, is_debugging: Option<bool>) -> Resu
 unsafe fn prepare() {
     // SAFETY: every value is protected until it is bound.
     unsafe {
-        let env = libR_sys::Rf_protect(libR_sys::R_NewEnv(bootstrap::own(), 1, 29));
+        let env = libr::Rf_protect(libr::R_NewEnv(bootstrap::own(), 1, 29));
         for (name, function) in [
             (c"judge", judge as *const ()),
             (c"is_readable", is_readable as *const ()),
             (c"length_of", length_of as *const ()),
         ] {
-            let native = libR_sys::Rf_protect(bootstrap::native(function));
-            libR_sys::Rf_defineVar(rapi::symbol(name), native, env);
-            libR_sys::Rf_unprotect(1);
+            let native = libr::Rf_protect(bootstrap::native(function));
+            libr::Rf_defineVar(rapi::symbol(name), native, env);
+            libr::Rf_unprotect(1);
         }
         bootstrap::evaluate(include_str!("requests.R"), env);
-        libR_sys::R_PreserveObject(env);
+        libr::R_PreserveObject(env);
         TOOLS.set(env);
-        libR_sys::Rf_unprotect(1);
+        libr::Rf_unprotect(1);
     }
 }
 
 unsafe extern "C-unwind" fn judge(code: SEXP) -> SEXP {
     // SAFETY: `requests.R` passes a string; a new value is given back at once.
-    unsafe { libR_sys::Rf_ScalarInteger(feed::judge(code) as i32) }
+    unsafe { libr::Rf_ScalarInteger(feed::judge(code).0) }
 }
 
 /// Whether a name can be read without running code: it is bound to no promise that has not been kept.
 unsafe extern "C-unwind" fn is_readable(name: SEXP, env: SEXP) -> SEXP {
     // SAFETY: `requests.R` passes a symbol and an environment that binds it, not actively.
-    unsafe {
-        let value = libR_sys::Rf_findVarInFrame(env, name);
-        let is_promise = libR_sys::TYPEOF(value) == libR_sys::SEXPTYPE::PROMSXP;
-        libR_sys::Rf_ScalarLogical((!is_promise || rapi::promise_is_kept(value)).into())
-    }
+    unsafe { libr::Rf_ScalarLogical(looked_up().promise(name, env).unwrap_or(true).into()) }
 }
 
 unsafe extern "C-unwind" fn length_of(value: SEXP) -> SEXP {
     // SAFETY: any value has a length in this sense.
-    unsafe { libR_sys::Rf_ScalarReal(libR_sys::Rf_xlength(value) as f64) }
+    unsafe { libr::Rf_ScalarReal(libr::Rf_xlength(value) as f64) }
 }
 
 #[cfg(test)]

@@ -1,25 +1,35 @@
 //! Telling the printed value of a cell's last expression from what the expression itself prints.
 //!
-//! R binds `.Last.value` after it has evaluated an expression and before it prints the value. So a marker is put there when
-//! the expression begins, one that reads as the old value; when it is gone, what is printed is the result. Where there are task
-//! callbacks, which R calls after that, the outermost call has to be one that prints as well.
+//! R binds `.Last.value` after it has evaluated an expression and before it prints the value. So what that is bound to is noted
+//! when the expression begins; when it is bound to something else, what is printed is the result. An expression may have the
+//! very value that the one before it had. Where R prints such a value by calling functions, it is bound as a promise for the
+//! while, one that reads as the value, and R replaces that. Where there are task callbacks, which R calls after it has printed,
+//! and where a debugger has evaluated things of its own, the outermost call has to be R's own to print a value as well.
 
-#![expect(unsafe_code, reason = "puts a promise where R keeps a value")]
+#![expect(unsafe_code, reason = "looks at a binding of R's base environment")]
 
-use crate::console_ffi as ffi;
+use crate::libr::by_name::looked_up;
+use crate::libr::{self, SEXP};
 use crate::main_cell::MainCell;
 use crate::{bootstrap, rapi};
-use libR_sys::{SEXP, SEXPTYPE};
-use std::mem::transmute;
 use std::ptr::null_mut;
 
-type MakePromise = unsafe extern "C-unwind" fn(SEXP, SEXP) -> SEXP;
-type SetValue = unsafe extern "C-unwind" fn(SEXP, SEXP);
+/// What `.Last.value` was bound to when the last expression began.
+#[derive(Debug, Clone, Copy)]
+enum Before {
+    /// The expression is not the cell's last one.
+    NotLast,
+    /// This value, which R prints without calling a function, or nothing at all.
+    Plain(SEXP),
+    /// A promise of this engine's.
+    Promise,
+    /// Another value: this R does not tell promises from values.
+    Other,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Marker {
-    /// What `.Last.value` was bound to when the last expression began; null when the expression is not the last.
-    value: SEXP,
+    before: Before,
     /// A browser has evaluated things of its own meanwhile, and each of them binds `.Last.value`.
     is_spoilt: bool,
     /// There are task callbacks; not known before something was printed.
@@ -27,67 +37,71 @@ struct Marker {
 }
 
 impl Marker {
-    const NONE: Marker = Marker { value: null_mut(), is_spoilt: false, has_callbacks: None };
+    const NONE: Marker = Marker { before: Before::NotLast, is_spoilt: false, has_callbacks: None };
 }
 
 static MARKER: MainCell<Marker> = MainCell::new(Marker::NONE);
-/// R's means to make the marker: none where this R hides them.
-static MEANS: MainCell<Option<(MakePromise, SetValue)>> = MainCell::new(None);
-
-/// Looks for what the marker is made with. Once, when R is loaded.
-pub(crate) fn prepare() {
-    // SAFETY: the names are R's, and the functions have these types wherever they exist.
-    MEANS.set(unsafe {
-        let make = ffi::optional(c"R_mkEVPROMISE");
-        let set = ffi::optional(c"SET_SYMVALUE");
-        (!make.is_null() && !set.is_null())
-            .then(|| (transmute::<*mut libc::c_void, MakePromise>(make), transmute::<*mut libc::c_void, SetValue>(set)))
-    });
-}
 
 /// The symbol `.Last.value`, kept because every line of output asks for its value.
 static SYMBOL: MainCell<SEXP> = MainCell::new(null_mut());
 
-fn last_value() -> SEXP {
+fn symbol() -> SEXP {
     if SYMBOL.get().is_null() {
         SYMBOL.set(rapi::symbol(c".Last.value"));
     }
-    // SAFETY: reads a binding of the base environment.
-    unsafe { libR_sys::Rf_findVarInFrame(libR_sys::R_BaseEnv, SYMBOL.get()) }
+    SYMBOL.get()
+}
+
+fn last_value() -> SEXP {
+    // SAFETY: a binding of the base environment, which is not active.
+    unsafe { looked_up().binding(symbol(), libr::R_BaseEnv) }
+}
+
+fn is_promise() -> bool {
+    // SAFETY: as above.
+    unsafe { looked_up().promise(symbol(), libr::R_BaseEnv) }.is_some()
 }
 
 /// An expression begins; `is_last`: the cell's last one. Allocates in R.
 pub(crate) fn begin(is_last: bool) {
-    if !is_last {
-        MARKER.set(Marker::NONE);
-        return;
-    }
-    let mut value = last_value();
-    // SAFETY: a promise that has its value reads as that value. R's collector finds it where it is bound.
-    unsafe {
-        if let Some((make, set)) = MEANS.get()
-            && value != libR_sys::R_UnboundValue
-        {
-            let forced = if libR_sys::TYPEOF(value) == SEXPTYPE::PROMSXP {
-                libR_sys::Rf_eval(value, libR_sys::R_BaseEnv)
-            } else {
-                value
-            };
-            value = make(rapi::nil(), forced);
-            set(rapi::symbol(c".Last.value"), value);
-        }
-    }
-    MARKER.set(Marker { value, ..Marker::NONE });
+    let before = if is_last { note() } else { Before::NotLast };
+    MARKER.set(Marker { before, ..Marker::NONE });
 }
 
-/// Binds `.Last.value`, as R's own loop does after it has evaluated an expression.
-pub(crate) fn set_last_value(value: SEXP) {
-    // SAFETY: the binding is the base environment's, and R's own.
+fn note() -> Before {
+    if is_promise() {
+        // Of the expression before this one, which an error ended.
+        return Before::Promise;
+    }
+    let value = last_value();
+    if is_plain(value) {
+        return Before::Plain(value);
+    }
+    bootstrap::run_quietly(c"promise_last_value");
+    if is_promise() { Before::Promise } else { Before::Other }
+}
+
+/// Whether R prints the value without calling a function of R code: an atomic vector without class and attributes, or NULL.
+fn is_plain(value: SEXP) -> bool {
+    // SAFETY: reads the value's type and attributes.
     unsafe {
-        match MEANS.get() {
-            Some((_, set)) => set(rapi::symbol(c".Last.value"), value),
-            None => libR_sys::Rf_defineVar(rapi::symbol(c".Last.value"), value, libR_sys::R_BaseEnv),
-        }
+        let is_atomic = (libr::LGLSXP..=libr::STRSXP).contains(&(libr::TYPEOF(value) as libr::SEXPTYPE));
+        value == rapi::nil()
+            || is_atomic
+                && libr::Rf_isObject(value) == libr::Rboolean::FALSE
+                && libr::Rf_getAttrib(value, rapi::symbol(c"names")) == rapi::nil()
+                && libr::Rf_getAttrib(value, rapi::symbol(c"dim")) == rapi::nil()
+    }
+}
+
+/// Binds `.Last.value`, as R's own loop does after it has evaluated an expression. The caller protects `value`. May jump.
+pub(crate) fn set_last_value(value: SEXP) {
+    // SAFETY: every value is protected until it is used.
+    unsafe {
+        let quoted = libr::Rf_protect(libr::Rf_lang2(rapi::symbol(c"quote"), value));
+        let call = libr::Rf_protect(libr::Rf_lang2(rapi::symbol(c"set_last_value"), quoted));
+        libr::Rf_eval(call, bootstrap::own());
+        libr::Rf_unprotect(2);
     }
 }
 
@@ -98,15 +112,21 @@ pub(crate) fn spoil() {
 
 /// Whether what is printed now is the result. `is_at_top`: no call is active.
 pub(crate) fn is_printed(is_at_top: bool) -> bool {
-    let Marker { value, is_spoilt, has_callbacks } = MARKER.get();
-    if value.is_null() {
-        return false;
-    }
+    let Marker { before, is_spoilt, has_callbacks } = MARKER.get();
     if is_at_top {
-        return true;
+        return !matches!(before, Before::NotLast);
     }
-    if is_spoilt || last_value() == value {
+    let is_evaluated = match before {
+        Before::NotLast => return false,
+        Before::Promise => is_spoilt || !is_promise(),
+        Before::Plain(value) => is_spoilt || last_value() != value,
+        Before::Other => true,
+    };
+    if !is_evaluated {
         return false;
+    }
+    if is_spoilt || matches!(before, Before::Other) {
+        return bootstrap::is_so(c"is_printing_result");
     }
     let has_callbacks = has_callbacks.unwrap_or_else(|| {
         let has_callbacks = bootstrap::is_so(c"has_callbacks");
