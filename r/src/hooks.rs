@@ -11,7 +11,7 @@
 
 use libc::{c_char, c_int, c_void, sighandler_t};
 use std::ffi::CStr;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering::SeqCst};
 use worker::interrupt;
 
 /// The handler that R believes to be installed; 0: the worker's.
@@ -92,6 +92,37 @@ unsafe extern "C-unwind" fn popen(command: *const c_char, mode: *const c_char) -
 unsafe extern "C" fn before_fork() {
     if interrupt::is_main_thread() {
         crate::plots::show_new_pages();
+    }
+}
+
+/// The child that libR waits for and nothing else; 0: none.
+static AWAITED: AtomicI32 = AtomicI32::new(0);
+
+/// `waitpid`, as libR calls it: the child that it waits for is known.
+unsafe extern "C-unwind" fn waitpid(pid: libc::pid_t, status: *mut c_int, options: c_int) -> libc::pid_t {
+    let is_wait = pid > 0 && options & libc::WNOHANG == 0;
+    AWAITED.store(if is_wait { pid } else { 0 }, SeqCst);
+    // SAFETY: what libR asked for. A handler of R's may jump away from here, and leave the child named; see `strike_awaited`.
+    let ended = unsafe { libc::waitpid(pid, status, options) };
+    AWAITED.store(0, SeqCst);
+    ended
+}
+
+/// Sends SIGINT to the process group of the child that R waits for, if that leads one: R 4.5 and newer run the commands of
+/// `pipe()` in groups of their own, which no interrupt of the session's group reaches. Any thread.
+pub(crate) fn strike_awaited() {
+    let pid = AWAITED.load(SeqCst);
+    if pid == 0 {
+        return;
+    }
+    // SAFETY: plain system calls. A child that is not waited for keeps its number, so the group is still its own.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        let is_child = libc::waitid(libc::P_PID, pid as libc::id_t, &mut info, options) == 0;
+        if is_child && libc::getpgid(pid) == pid {
+            libc::kill(-pid, libc::SIGINT);
+        }
     }
 }
 
@@ -227,6 +258,7 @@ unsafe fn redirect(base: usize, mut dynamic: *const [u64; 2]) {
                 // What C's header makes of `getline`.
                 b"getdelim" | b"__getdelim" => getdelim as *const (),
                 b"pclose" => pclose as *const (),
+                b"waitpid" => waitpid as *const (),
                 _ => continue,
             };
             if KINDS.contains(&(info & 0xffff_ffff)) {

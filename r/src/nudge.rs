@@ -1,11 +1,13 @@
 //! Helps an interrupt that came in the moment before R began to wait for a child.
 //!
 //! R notes an interrupt and acts on it where it looks; `system()` and `system(intern = TRUE)` do not look before the child has
-//! ended. While an interrupt stays noted, this thread sends it to the session's processes again. And what arrives when
+//! ended, and of a pipe's command not before it has read and closed that. While an interrupt stays noted, this thread sends it to
+//! the session's processes again, and to the command that R waits for. And what arrives when
 //! `system()` has just begun to ignore SIGINT is lost: this thread notes it then.
 
 #![expect(unsafe_code, reason = "an eventfd that a signal handler writes to, and R's flag")]
 
+use crate::hooks;
 use crate::libr::by_name::looked_up;
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 use std::time::Duration;
@@ -65,6 +67,7 @@ fn run(fd: libc::c_int) {
         }
         while looked_up().interrupt_is_pending() {
             interrupt::strike_children();
+            hooks::strike_awaited();
             std::thread::sleep(PATIENCE);
         }
     }

@@ -11,6 +11,13 @@ pub fn r() -> Session {
     Session::start(bare_launch("r"))
 }
 
+/// The minor version of the session's R 4.
+pub fn minor(s: &Session) -> u32 {
+    let version = &s.first.runtime.as_ref().expect("the first `ready` tells the runtime").version;
+    let minor = version.strip_prefix("4.").and_then(|rest| rest.split('.').next()?.parse().ok());
+    minor.unwrap_or_else(|| panic!("R {version}"))
+}
+
 /// A session of R in a directory that has this profile.
 #[track_caller]
 pub fn with_profile(profile: &str) -> (tempfile::TempDir, worker::client::Launch) {
