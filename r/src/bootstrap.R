@@ -132,7 +132,7 @@ function(record, record_interrupt, announce, adopt, next_file, hide, plot) {
     # Whether no call is active but this one.
     is_at_top <- function() sys.nframe() == 1L
 
-    # `.Last.value` as a promise of its value, or as another value. R locks the binding, and changes it all the same.
+    # `.Last.value` as a promise of its value, or as another value. R locks the binding for everybody else.
     promise_last_value <- function() {
         value <- get(".Last.value", baseenv(), inherits = FALSE)
         bind_last_value(delayedAssign(".Last.value", value, environment(), baseenv()))

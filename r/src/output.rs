@@ -28,6 +28,11 @@ pub(crate) unsafe extern "C-unwind" fn write_console(text: *const c_char, length
         // SAFETY: nothing in this frame has a destructor.
         unsafe { libr::R_CheckUserInterrupt() };
     }
+    if looked_up().take_unknown_interrupt() {
+        interrupt::allow();
+        // SAFETY: as above.
+        unsafe { libr::Rf_onintr() };
+    }
 }
 
 /// Says what R prints; false when an interrupt came while the channel was full, and the rest is lost.

@@ -57,12 +57,25 @@ pub enum RError {
         what: String,
     },
     /// It has no shared library.
-    #[error("the R in {} has no {}: it was built without --enable-R-shlib and cannot be embedded", home.display(), library.display())]
+    #[error(
+        "the R{} in {} has no {}: it was built without --enable-R-shlib and cannot be embedded; take your system's package of R, build it with that option, or name another with --r-home PATH",
+        version.as_ref().map(|version| format!(" {version}")).unwrap_or_default(), home.display(), library.display()
+    )]
     NoLibrary {
         /// The home directory.
         home: PathBuf,
+        /// Its version, where it says one.
+        version: Option<String>,
         /// The library.
         library: PathBuf,
+    },
+    /// It is too old.
+    #[error("the R in {} is {version}: R 4.1 or newer is needed; install a newer one, or name another with --r-home PATH", home.display())]
+    TooOld {
+        /// The home directory.
+        home: PathBuf,
+        /// Its version.
+        version: String,
     },
 }
 
@@ -116,9 +129,13 @@ fn describe(home: PathBuf, script: &Path, text: &str, search: &Search<'_>) -> Re
         name.push(&arch);
         home.join(name)
     };
+    let version = version(&home);
+    if let Some(version) = version.as_ref().filter(|version| is_too_old(version)) {
+        return Err(RError::TooOld { home, version: version.clone() });
+    }
     let library = below("lib").join("libR.so");
     if !library.is_file() {
-        return Err(RError::NoLibrary { home, library });
+        return Err(RError::NoLibrary { home, version, library });
     }
     let ldpaths = below("etc").join("ldpaths");
     // A session that was started from within R, or after a re-exec, has it already.
@@ -150,6 +167,21 @@ fn describe(home: PathBuf, script: &Path, text: &str, search: &Search<'_>) -> Re
         ("LD_LIBRARY_PATH", library_path),
     ];
     Ok(Installation { home, library, variables })
+}
+
+/// The oldest R that the engine runs under, as major and minor version.
+const OLDEST: (u32, u32) = (4, 1);
+
+/// R's version, which is that of its package `base`: three numbers.
+fn version(home: &Path) -> Option<String> {
+    let text = fs::read_to_string(home.join("library/base/DESCRIPTION")).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("Version:")).map(|version| version.trim().to_owned())
+}
+
+/// Whether R of this version is older than [`OLDEST`]; what is no version of R's is not.
+fn is_too_old(version: &str) -> bool {
+    let mut numbers = version.split('.').map(str::parse);
+    matches!((numbers.next(), numbers.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) < OLDEST)
 }
 
 /// The value of `NAME=value` at the start of a line.
@@ -308,6 +340,12 @@ export LD_LIBRARY_PATH
     }
 
     #[test]
+    fn versions_are_compared_by_number() {
+        assert!(is_too_old("3.6.3") && is_too_old("4.0.5"));
+        assert!(!is_too_old("4.1.0") && !is_too_old("4.10.2") && !is_too_old("5.0.0") && !is_too_old("unknown"));
+    }
+
+    #[test]
     fn found_by_name_by_environment_and_on_path() {
         let top = tempfile::tempdir().unwrap();
         let home = top.path().join("prefix/lib/R");
@@ -334,6 +372,10 @@ export LD_LIBRARY_PATH
         assert!(find_in(Some("gone"), &[]).unwrap_err().contains("no bin/R"));
         make(&top.path().join("static"), false);
         assert!(find_in(Some("static"), &[]).unwrap_err().contains("--enable-R-shlib"));
+        make(&top.path().join("old"), true);
+        fs::create_dir_all(top.path().join("old/library/base")).unwrap();
+        fs::write(top.path().join("old/library/base/DESCRIPTION"), "Package: base\nVersion: 4.0.5\n").unwrap();
+        assert!(find_in(Some("old"), &[]).unwrap_err().contains("is 4.0.5: R 4.1 or newer"));
         script(&top.path().join("moved/R"), "R_HOME_DIR=/no/such/home");
         let error = find_in(None, &[("PATH", &top.path().join("moved"))]).unwrap_err();
         assert!(error.contains("/no/such/home is gone"), "{error}");

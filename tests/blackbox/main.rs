@@ -48,6 +48,7 @@ mod r_outcomes;
 mod r_plots;
 mod r_reads;
 mod r_requests;
+mod r_versions;
 mod readers;
 mod readme;
 mod redirects;

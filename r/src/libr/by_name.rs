@@ -12,8 +12,8 @@ use std::sync::OnceLock;
 
 /// What of R was found.
 pub(crate) struct Names {
-    /// R's flag that an interrupt has come. Without it: one of ours, which acts where R calls us (it prints, asks or serves its
-    /// events), so that a computation that does none of these is not interrupted.
+    /// R's flag that an interrupt has come. Without it: one of ours, which acts where R prints or asks, so that a computation that
+    /// does neither is not interrupted.
     interrupts_pending: NonNull<c_int>,
     /// R's switch that holds interrupts back. Without it: one of ours that R does not know, so an interrupt may end a request or
     /// the making of a picture.
@@ -92,6 +92,17 @@ impl Names {
     pub(crate) fn interrupt_is_pending(&self) -> bool {
         // SAFETY: an int that is read whole.
         unsafe { self.interrupts_pending.as_ptr().read_volatile() != 0 }
+    }
+
+    /// Whether an interrupt is to be raised that R does not know of, since its flag is hidden; it counts as raised then. R's
+    /// thread.
+    pub(crate) fn take_unknown_interrupt(&self) -> bool {
+        let is_own = std::ptr::eq(self.interrupts_pending.as_ptr(), &raw const OWN_PENDING);
+        let is_due = is_own && self.interrupt_is_pending() && !self.interrupts_are_suspended();
+        if is_due {
+            self.set_interrupt_pending(false);
+        }
+        is_due
     }
 
     /// Notes an interrupt, or forgets it. Any thread, and signal context: R's own handler writes it so.
