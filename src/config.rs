@@ -84,7 +84,7 @@ impl SocketFile {
 pub enum Lang {
     /// CPython 3.10 or newer.
     Python,
-    /// R 4.2 or newer.
+    /// R 4.1 or newer.
     R,
 }
 
