@@ -12,6 +12,7 @@
 
 #![expect(unsafe_code, reason = "declarations of R's C interface")]
 #![expect(non_snake_case, non_upper_case_globals, non_camel_case_types, reason = "the names are R's")]
+#![expect(clippy::upper_case_acronyms, reason = "the names are R's")]
 
 pub(crate) mod by_name;
 mod front_end;
