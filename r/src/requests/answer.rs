@@ -4,10 +4,13 @@
 
 #![expect(unsafe_code, reason = "calls into R's C interface")]
 
+use super::token_at_cursor::name_at;
+use crate::cell::{conditions, source};
 use crate::libr::by_name::looked_up;
 use crate::libr::{self, SEXP};
-use crate::main_cell::MainCell;
-use crate::{bootstrap, console, failure, feed, names, output, rapi};
+use crate::runtime::own::{self, Native, muted};
+use crate::runtime::{api, thread::RThread};
+use crate::signals::interrupts;
 use serde_json::{Value, json};
 use std::ffi::CStr;
 use worker::engine::Engine;
@@ -17,8 +20,15 @@ use worker::{Request, interrupt};
 /// What is answered here.
 pub(crate) const METHODS: [&str; 4] = ["is_complete", "complete", "inspect", "variables"];
 
+/// What `requests.R` calls of this engine.
+const NATIVES: [Native; 3] = [
+    (c"judge", judge as *const ()),
+    (c"is_readable", is_readable as *const ()),
+    (c"length_of", length_of as *const ()),
+];
+
 /// The environment of `requests.R`; null before the first request.
-static TOOLS: MainCell<SEXP> = MainCell::new(std::ptr::null_mut());
+static TOOLS: RThread<SEXP> = RThread::new(std::ptr::null_mut());
 
 /// Works on a request and answers it. `is_debugging`: names are those of the innermost frame.
 pub(crate) fn answer(engine: &Engine, request: &Request, is_debugging: bool) {
@@ -26,7 +36,7 @@ pub(crate) fn answer(engine: &Engine, request: &Request, is_debugging: bool) {
     let answer = work_out(request, is_debugging);
     interrupt::forbid();
     // What an interrupt left noted was meant for the request.
-    console::forget_interrupt();
+    interrupts::forget();
     engine.respond(request, answer);
 }
 
@@ -90,9 +100,9 @@ fn complete(code: &str, cursor: usize, is_debugging: bool) -> Result<Value, Refu
 }
 
 fn inspect(code: &str, cursor: usize, is_debugging: bool) -> Result<Value, Refusal> {
-    let name = names::name_at(code, cursor);
+    let name = name_at(code, cursor);
     let text =
-        if name.is_empty() { Vec::new() } else { rapi::strings(call(c"inspect", Some(&name), Some(is_debugging))?) };
+        if name.is_empty() { Vec::new() } else { api::strings(call(c"inspect", Some(&name), Some(is_debugging))?) };
     Ok(match text.first() {
         Some(text) => json!({"found": true, "data": {"text/plain": text}}),
         None => json!({"found": false, "data": {}}),
@@ -113,38 +123,37 @@ fn variables(is_debugging: bool) -> Result<Value, Refusal> {
 
 fn part(list: SEXP, index: isize) -> Vec<String> {
     // SAFETY: `requests.R` gives lists of as many parts as are asked for here.
-    rapi::strings(unsafe { libr::VECTOR_ELT(list, index) })
+    api::strings(unsafe { libr::VECTOR_ELT(list, index) })
 }
 
 /// Calls a function of `requests.R`; nothing that it prints or raises is heard of.
 fn call(function: &CStr, text: Option<&str>, is_debugging: Option<bool>) -> Result<SEXP, Refusal> {
-    let seen = failure::set_aside();
-    output::mute(true);
+    let seen = conditions::set_aside();
     // SAFETY: every value is protected until it is used; nothing here has a destructor.
-    let result = rapi::at_top_level(|| unsafe {
+    let evaluate = || unsafe {
         if TOOLS.get().is_null() {
             prepare();
         }
-        let text = libr::Rf_protect(text.map_or(rapi::nil(), rapi::string));
+        let text = libr::Rf_protect(text.map_or(api::nil(), api::string));
         let is_debugging = libr::Rf_protect(
-            is_debugging.map_or(rapi::nil(), |is_debugging| libr::Rf_ScalarLogical(is_debugging.into())),
+            is_debugging.map_or(api::nil(), |is_debugging| libr::Rf_ScalarLogical(is_debugging.into())),
         );
-        let mut arguments = rapi::nil();
+        let mut arguments = api::nil();
         for value in [is_debugging, text] {
-            if value != rapi::nil() {
+            if value != api::nil() {
                 arguments = libr::Rf_cons(value, arguments);
             }
         }
-        let arguments = libr::Rf_protect(libr::Rf_cons(rapi::symbol(function), arguments));
-        let call = libr::Rf_protect(libr::Rf_lcons(rapi::symbol(c"run"), arguments));
+        let arguments = libr::Rf_protect(libr::Rf_cons(api::symbol(function), arguments));
+        let call = libr::Rf_protect(libr::Rf_lcons(api::symbol(c"run"), arguments));
         let result = libr::Rf_eval(call, TOOLS.get());
         // Kept there while it is read.
-        libr::Rf_defineVar(rapi::symbol(c"result"), result, TOOLS.get());
+        libr::Rf_defineVar(api::symbol(c"result"), result, TOOLS.get());
         libr::Rf_unprotect(4);
         result
-    });
-    output::mute(false);
-    failure::put_back(seen);
+    };
+    let result = muted(|| api::at_top_level(evaluate));
+    conditions::put_back(seen);
     result.ok_or_else(|| Refusal::new(Code::Internal, "R raised an error or an interrupt over the request"))
 }
 
@@ -152,17 +161,9 @@ fn call(function: &CStr, text: Option<&str>, is_debugging: Option<bool>) -> Resu
 unsafe fn prepare() {
     // SAFETY: every value is protected until it is bound.
     unsafe {
-        let env = libr::Rf_protect(libr::R_NewEnv(bootstrap::own(), 1, 29));
-        for (name, function) in [
-            (c"judge", judge as *const ()),
-            (c"is_readable", is_readable as *const ()),
-            (c"length_of", length_of as *const ()),
-        ] {
-            let native = libr::Rf_protect(bootstrap::native(function));
-            libr::Rf_defineVar(rapi::symbol(name), native, env);
-            libr::Rf_unprotect(1);
-        }
-        bootstrap::evaluate(include_str!("requests.R"), env);
+        let env = libr::Rf_protect(libr::R_NewEnv(own::own(), 1, 29));
+        own::bind(&NATIVES, env);
+        own::evaluate(include_str!("requests.R"), env);
         libr::R_PreserveObject(env);
         TOOLS.set(env);
         libr::Rf_unprotect(1);
@@ -171,7 +172,7 @@ unsafe fn prepare() {
 
 unsafe extern "C-unwind" fn judge(code: SEXP) -> SEXP {
     // SAFETY: `requests.R` passes a string; a new value is given back at once.
-    unsafe { libr::Rf_ScalarInteger(feed::judge(code).0) }
+    unsafe { libr::Rf_ScalarInteger(source::judge(code).0) }
 }
 
 /// Whether a name can be read without running code: it is bound to no promise that has not been kept.
