@@ -23,6 +23,7 @@ use std::ffi::CString;
 use worker::config::Config;
 use worker::engine::Engine;
 use worker::interrupt;
+use worker::protocol::questions::ENGINE_REQUESTS;
 use worker::protocol::{CORE_REQUESTS, Capabilities};
 
 /// The functions of each room that R code of ours calls.
@@ -61,7 +62,7 @@ fn complain(message: &str) -> i32 {
 
 fn open(config: &Config) -> Result<Engine, String> {
     let mut requests = CORE_REQUESTS.to_vec();
-    requests.extend(requests::answer::METHODS);
+    requests.extend(ENGINE_REQUESTS);
     let capabilities =
         Capabilities { images: true, requests, limits: config.limits.clone(), ..Capabilities::default() };
     Engine::open(config, capabilities).map_err(|error| error.to_string())

@@ -11,14 +11,12 @@ use crate::libr::{self, SEXP};
 use crate::runtime::own::{self, Native, muted};
 use crate::runtime::{api, thread::RThread};
 use crate::signals::interrupts;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::ffi::CStr;
 use worker::engine::Engine;
+use worker::protocol::questions::{self, Completeness, Place, Question};
 use worker::protocol::{Code, Refusal};
 use worker::{Request, interrupt};
-
-/// What is answered here.
-pub(crate) const METHODS: [&str; 4] = ["is_complete", "complete", "inspect", "variables"];
 
 /// What `requests.R` calls of this engine.
 const NATIVES: [Native; 3] = [
@@ -41,43 +39,23 @@ pub(crate) fn answer(engine: &Engine, request: &Request, is_debugging: bool) {
 }
 
 fn work_out(request: &Request, is_debugging: bool) -> Result<Value, Refusal> {
-    let params = &request.rpc.params;
-    let code = || {
-        let code = params.get("code").and_then(Value::as_str);
-        code.ok_or_else(|| Refusal::new(Code::BadParams, "`code` is a string"))
-    };
-    let cursor = |code: &str| match params.get("cursor") {
-        None => Ok(code.chars().count()),
-        Some(cursor) => cursor
-            .as_u64()
-            .and_then(|cursor| usize::try_from(cursor).ok())
-            .filter(|&cursor| cursor <= code.chars().count())
-            .ok_or_else(|| Refusal::new(Code::BadParams, "`cursor` counts code points within `code`")),
-    };
-    match request.rpc.method.as_str() {
-        "is_complete" => is_complete(code()?),
-        "complete" => {
-            let code = code()?;
-            complete(code, cursor(code)?, is_debugging)
-        }
-        "inspect" => {
-            let code = code()?;
-            inspect(code, cursor(code)?, is_debugging)
-        }
-        "variables" => variables(is_debugging),
-        other => Err(Refusal::new(Code::UnknownMethod, format!("no method {other:?}"))),
+    match Question::of(&request.rpc)? {
+        Question::IsComplete(code) => is_complete(code),
+        Question::Complete(place) => complete(place, is_debugging),
+        Question::Inspect(place) => inspect(place, is_debugging),
+        Question::Variables => variables(is_debugging),
     }
 }
 
 fn is_complete(code: &str) -> Result<Value, Refusal> {
     let status = call(c"is_complete", Some(&code.replace("\r\n", "\n")), None)?;
     // SAFETY: `requests.R` gives one integer.
-    let status = unsafe { libr::Rf_asInteger(status) };
-    Ok(match status {
-        2 => json!({"status": "incomplete", "indent": indent(code)}),
-        3 => json!({"status": "invalid", "indent": ""}),
-        _ => json!({"status": "complete", "indent": ""}),
-    })
+    let completeness = match unsafe { libr::Rf_asInteger(status) } {
+        2 => Completeness::Incomplete { indent: indent(code) },
+        3 => Completeness::Invalid,
+        _ => Completeness::Complete,
+    };
+    Ok(completeness.result())
 }
 
 /// What the next line begins with: the last line's indentation, and more after an opening bracket.
@@ -87,38 +65,28 @@ fn indent(code: &str) -> String {
     if line.ends_with(['{', '(', '[']) { own + "  " } else { own }
 }
 
-fn complete(code: &str, cursor: usize, is_debugging: bool) -> Result<Value, Refusal> {
-    let before: String = code.chars().take(cursor).collect();
+fn complete(place: Place<'_>, is_debugging: bool) -> Result<Value, Refusal> {
+    let before: String = place.code.chars().take(place.cursor).collect();
     let line = before.rsplit('\n').next().unwrap_or_default();
     let found = call(c"complete", Some(line), Some(is_debugging))?;
     let [texts, types] = [0, 1].map(|index| part(found, index));
     // SAFETY: the third part is one number.
     let length = usize::try_from(unsafe { libr::Rf_asInteger(libr::VECTOR_ELT(found, 2)) }).unwrap_or(0);
-    let matches: Vec<Value> =
-        texts.iter().zip(&types).map(|(text, kind)| json!({"text": text, "type": kind})).collect();
-    Ok(json!({"matches": matches, "start": cursor.saturating_sub(length), "end": cursor}))
+    Ok(questions::completions(texts.into_iter().zip(types), place.cursor.saturating_sub(length)..place.cursor))
 }
 
-fn inspect(code: &str, cursor: usize, is_debugging: bool) -> Result<Value, Refusal> {
-    let name = name_at(code, cursor);
+fn inspect(place: Place<'_>, is_debugging: bool) -> Result<Value, Refusal> {
+    let name = name_at(place.code, place.cursor);
     let text =
         if name.is_empty() { Vec::new() } else { api::strings(call(c"inspect", Some(&name), Some(is_debugging))?) };
-    Ok(match text.first() {
-        Some(text) => json!({"found": true, "data": {"text/plain": text}}),
-        None => json!({"found": false, "data": {}}),
-    })
+    Ok(questions::inspection(text.first().map(String::as_str)))
 }
 
 fn variables(is_debugging: bool) -> Result<Value, Refusal> {
     let found = call(c"variables", None, Some(is_debugging))?;
     let [names, types, summaries] = [0, 1, 2].map(|index| part(found, index));
-    let variables: Vec<Value> = names
-        .iter()
-        .zip(&types)
-        .zip(&summaries)
-        .map(|((name, kind), summary)| json!({"name": name, "type": kind, "summary": summary}))
-        .collect();
-    Ok(json!({ "variables": variables }))
+    let found = names.into_iter().zip(types).zip(summaries);
+    Ok(questions::variables(found.map(|((name, kind), summary)| (name, kind, summary))))
 }
 
 fn part(list: SEXP, index: isize) -> Vec<String> {
