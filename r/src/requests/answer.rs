@@ -19,11 +19,8 @@ use worker::protocol::{Code, Refusal};
 use worker::{Request, interrupt};
 
 /// What `requests.R` calls of this engine.
-const NATIVES: [Native; 3] = [
-    (c"judge", judge as *const ()),
-    (c"is_readable", is_readable as *const ()),
-    (c"length_of", length_of as *const ()),
-];
+const NATIVES: [Native; 3] =
+    [(c"judge", judge as *const ()), (c"unread", unread as *const ()), (c"length_of", length_of as *const ())];
 
 /// The environment of `requests.R`; null before the first request.
 static TOOLS: RThread<SEXP> = RThread::new(std::ptr::null_mut());
@@ -143,10 +140,20 @@ unsafe extern "C-unwind" fn judge(code: SEXP) -> SEXP {
     unsafe { libr::Rf_ScalarInteger(source::judge(code).0) }
 }
 
-/// Whether a name can be read without running code: it is bound to no promise that has not been kept.
-unsafe extern "C-unwind" fn is_readable(name: SEXP, env: SEXP) -> SEXP {
+/// Why a name is not to be read: 1 for no reason, 2 since it is bound to a promise that has no value yet, 3 since it is bound to
+/// the marker of a missing argument.
+unsafe extern "C-unwind" fn unread(name: SEXP, env: SEXP) -> SEXP {
     // SAFETY: `requests.R` passes a symbol and an environment that binds it, not actively.
-    unsafe { libr::Rf_ScalarLogical(looked_up().promise(name, env).unwrap_or(true).into()) }
+    unsafe {
+        let why = if looked_up().promise(name, env) == Some(false) {
+            2
+        } else if looked_up().is_missing(name, env) {
+            3
+        } else {
+            1
+        };
+        libr::Rf_ScalarInteger(why)
+    }
 }
 
 unsafe extern "C-unwind" fn length_of(value: SEXP) -> SEXP {
