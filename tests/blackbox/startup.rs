@@ -61,7 +61,7 @@ fn l5_a_broken_virtual_environment_is_told() {
         let made = Command::new(&python.path).args(["-m", "venv", "--without-pip"]).arg(&venv).output().unwrap();
         assert!(made.status.success());
         std::fs::write(venv.join("pyvenv.cfg"), "home = /no/such/home/bin\nversion = 3.11.0\n").unwrap();
-        for name in ["python", "python3", "python3.10", "python3.11", "python3.12", "python3.13"] {
+        for name in ["python", "python3", &format!("python3.{}", python.minor)] {
             let _ = std::fs::remove_file(venv.join("bin").join(name));
         }
         std::os::unix::fs::symlink("/no/such/home/bin/python3", venv.join("bin/python")).unwrap();
