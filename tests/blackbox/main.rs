@@ -59,6 +59,7 @@ mod stand_ins;
 mod startup;
 mod stdin;
 mod storms;
+mod subinterpreters;
 mod threads;
 mod tools;
 mod tracebacks;
