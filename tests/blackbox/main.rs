@@ -29,6 +29,7 @@ mod hygiene;
 mod init;
 mod interrupts;
 mod isolation;
+mod layouts;
 mod limits;
 mod listen;
 mod listen_unix;
