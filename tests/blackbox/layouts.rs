@@ -110,7 +110,8 @@ fn is_the_same(launch: Launch, executable: &Path) {
     s.says(IDENTITY, &String::from_utf8(said.stdout).unwrap());
 }
 
-fn launch_of(python: &Path) -> Launch {
+/// The launch of the binary under test with the interpreter that `--python` is to find.
+pub fn launch_of(python: &Path) -> Launch {
     bare_launch("python").arg("--python").arg(python)
 }
 
