@@ -70,16 +70,7 @@ fn read_dynamic<'a, R: ReadRef<'a>>(data: R, origin: &Path) -> Option<Executable
 
 /// Whether the table holds this name. Linkers share tails of names only, never what comes after a NUL.
 fn names(strings: &[u8], name: &[u8]) -> bool {
-    let mut rest = strings;
-    // Skipping to each NUL by `position` is a memchr in effect, and much faster than comparing windows.
-    while let Some(at) = rest.iter().position(|byte| *byte == 0) {
-        rest = &rest[at..];
-        if rest.starts_with(name) {
-            return true;
-        }
-        rest = &rest[1..];
-    }
-    false
+    memchr::memmem::find(strings, name).is_some()
 }
 
 #[cfg(test)]
