@@ -5,6 +5,8 @@
 
 use crate::sys;
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 /// The variable that marks every process of a session.
@@ -140,7 +142,10 @@ fn processes() -> Vec<Process> {
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok())
         .filter_map(|pid| {
-            let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+            // The kernel gives it whole to one read, and it is shorter than this.
+            let mut stat = [0; 1024];
+            let length = File::open(format!("/proc/{pid}/stat")).and_then(|mut file| file.read(&mut stat)).ok()?;
+            let stat = &stat[..length];
             // The name, in parentheses, may hold anything; what follows the last one is plain.
             let rest = &stat[stat.iter().rposition(|&byte| byte == b')')? + 1..];
             let rest = std::str::from_utf8(rest).ok()?;

@@ -30,6 +30,7 @@ mod search;
 mod start;
 mod sys;
 mod terminal;
+mod version;
 
 use activation::Handed;
 use cli::{Accepted, Surroundings, Transport, Wish};

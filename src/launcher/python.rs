@@ -3,20 +3,22 @@
 //! The interpreter's path is kept as it was chosen: CPython finds the virtual environment from it.
 
 use super::search::Search;
-use super::{elf, probe, pyenv, sys};
+use super::{elf, probe, pyenv, sys, version};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// The oldest CPython that the engine runs under.
-const OLDEST: (u32, u32) = (3, 10);
+pub const OLDEST: (u32, u32) = (3, 10);
 
 /// A Python to host.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Interpreter {
     /// The path as it was chosen, absolute and not resolved.
     pub executable: PathBuf,
+    /// Its major and minor version.
+    pub version: (u32, u32),
     /// How it comes up.
     pub route: Route,
 }
@@ -47,6 +49,24 @@ pub enum PythonError {
     /// A name without a slash that is not on PATH.
     #[error("no {} on PATH (--python)", .0.display())]
     NotOnPath(PathBuf),
+    /// No Python of a version that is asked for.
+    #[error(
+        "no Python {version} found: looked {looked}; install it, or name another with --python VERSION or --python PATH"
+    )]
+    NoVersion {
+        /// The version.
+        version: String,
+        /// Where it is not.
+        looked: String,
+    },
+    /// A version that is too old is asked for.
+    #[error("Python {0} is too old to be hosted (--python): 3.10 or newer is needed, such as --python 3.12")]
+    TooOldVersion(String),
+    /// A free-threaded build is asked for.
+    #[error(
+        "a free-threaded build of Python has another ABI and cannot be hosted (--python): ask for an ordinary one, --python {0}"
+    )]
+    FreeThreadedVersion(String),
     /// It cannot be executed.
     #[error("{} ({origin}) is not executable", path.display())]
     NotExecutable {
@@ -91,6 +111,16 @@ pub enum PythonError {
         /// What it is instead.
         why: String,
     },
+    /// It is another implementation of Python.
+    #[error("{} is {name} (Python {}.{}): only CPython 3.10 or newer can be hosted; name one with --python PATH", path.display(), version.0, version.1)]
+    OtherImplementation {
+        /// The path.
+        path: PathBuf,
+        /// What it calls itself.
+        name: String,
+        /// The version of the language.
+        version: (u32, u32),
+    },
     /// It is too old.
     #[error("{} is Python {}.{}: 3.10 or newer is needed; name one with --python PATH", path.display(), version.0, version.1)]
     TooOld {
@@ -114,6 +144,9 @@ pub enum PythonError {
 
 /// Finds the Python that `--python` names, or else the one that the user would get.
 pub fn find(wish: Option<&Path>, search: &Search<'_>) -> Result<Interpreter, PythonError> {
+    if let Some(request) = wish.and_then(Path::to_str).and_then(version::parse) {
+        return version::find(&request, search);
+    }
     let (path, origin) = choose(wish, search)?;
     inspect(path, origin, search)
 }
@@ -151,14 +184,15 @@ fn choose(wish: Option<&Path>, search: &Search<'_>) -> Result<(PathBuf, &'static
 }
 
 /// The interpreter of an environment; a dangling link counts, so that it can be told what is wrong with it.
-fn environment(folder: &Path) -> Option<PathBuf> {
+pub fn environment(folder: &Path) -> Option<PathBuf> {
     ["python", "python3"]
         .iter()
         .map(|name| folder.join("bin").join(name))
         .find(|path| fs::symlink_metadata(path).is_ok())
 }
 
-fn inspect(path: PathBuf, origin: &'static str, search: &Search<'_>) -> Result<Interpreter, PythonError> {
+/// What an interpreter is, by looking at it.
+pub fn inspect(path: PathBuf, origin: &'static str, search: &Search<'_>) -> Result<Interpreter, PythonError> {
     let venv = Venv::of(&path);
     let real = match fs::canonicalize(&path) {
         Ok(real) => real,
@@ -196,13 +230,13 @@ fn inspect(path: PathBuf, origin: &'static str, search: &Search<'_>) -> Result<I
         Some((name, (version, flags))) => {
             check(&path, version, flags.contains('t'))?;
             let library = locate(name, &executable, venv.as_ref(), search);
-            Ok(Interpreter { executable: path, route: Route::Library(library) })
+            Ok(Interpreter { executable: path, version, route: Route::Library(library) })
         }
         None if executable.exports_python => {
             let version = executable_version(&real).or_else(|| venv.and_then(|venv| venv.version));
             let Some(version) = version else { return probed(path, search) };
             check(&path, version, executable.exports_free_threaded)?;
-            Ok(Interpreter { executable: path, route: Route::Exec })
+            Ok(Interpreter { executable: path, version, route: Route::Exec })
         }
         None => probed(path, search),
     }
@@ -222,10 +256,11 @@ fn probed(path: PathBuf, search: &Search<'_>) -> Result<Interpreter, PythonError
     let answer = probe::ask(&path, search.cache)
         .map_err(|error| PythonError::NotPython { path: path.clone(), why: error.to_string() })?;
     if answer.implementation != "cpython" && answer.implementation != "?" {
-        return Err(PythonError::NotPython { path, why: format!("it calls itself {}", answer.implementation) });
+        let (name, version) = (answer.implementation, answer.version);
+        return Err(PythonError::OtherImplementation { path, name, version });
     }
     check(&path, answer.version, answer.free_threaded)?;
-    Ok(Interpreter { executable: path, route: Route::Exec })
+    Ok(Interpreter { executable: path, version: answer.version, route: Route::Exec })
 }
 
 fn starts_with_script_mark(path: &Path) -> io::Result<bool> {
@@ -234,7 +269,8 @@ fn starts_with_script_mark(path: &Path) -> io::Result<bool> {
     Ok(&start[..length] == b"#!")
 }
 
-/// The library's full path where it can be told, in the order in which the system would search.
+/// The library's full path where it can be told, in the order in which the system would search. A name that is a path
+/// already stays what it is.
 fn locate(name: &str, executable: &elf::Executable, venv: Option<&Venv>, search: &Search<'_>) -> PathBuf {
     let environment = search.variable("LD_LIBRARY_PATH").unwrap_or_default();
     // An environment made with --copies has an executable that was moved away from its library.
@@ -251,6 +287,7 @@ fn locate(name: &str, executable: &elf::Executable, venv: Option<&Venv>, search:
 
 /// `libpython3.13t.so.1.0` is version 3.13 with the flag `t`.
 fn library_version(name: &str) -> Option<((u32, u32), &str)> {
+    let name = name.rsplit('/').next()?;
     let (version, _) = name.strip_prefix("libpython")?.split_once(".so")?;
     split_version(version)
 }

@@ -7,7 +7,7 @@ use super::link::Link;
 use super::python::{self, PythonError, Route};
 use super::r::{self, RError};
 use super::search::Search;
-use super::{environment, exec, host, sys};
+use super::{environment, exec, host, sys, version};
 use crate::config::{Config, Dialect, Lang, PythonConfig, RConfig};
 use crate::tree;
 use std::convert::Infallible;
@@ -112,6 +112,9 @@ impl Beginning {
 
     /// A path of the command line as an absolute one; a bare name that is no file here stays a name.
     fn absolute(&self, path: &Path) -> PathBuf {
+        if version::is_bare(path) {
+            return path.to_path_buf();
+        }
         let full = self.folder.join(path);
         if path.components().count() > 1 || full.exists() { full } else { path.to_path_buf() }
     }
