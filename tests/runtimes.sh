@@ -66,7 +66,7 @@ pythons() {
         for library in /usr/lib/x86_64-linux-gnu/libpython3.*.so.1.0; do
             shared=/usr/bin/$(basename "$library" .so.1.0 | sed s/lib//)-shared
             [ -e "$shared" ] || echo "int Py_BytesMain(int, char **); int main(int n, char **words) { return Py_BytesMain(n, words); }" |
-                cc -x c -o "$shared" - "$library"
+                cc -x c - -x none -o "$shared" "$library"
         done
         ls /usr/bin/python3.[0-9][0-9] /usr/bin/python3.*-shared /opt/venv/bin/python3 | paste -sd :'
 }

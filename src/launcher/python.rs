@@ -39,7 +39,7 @@ pub enum PythonError {
     #[error("no Python found: neither $VIRTUAL_ENV, $CONDA_PREFIX, a .venv upwards of {}, nor python3 on PATH; name one with --python PATH", .0.display())]
     Nowhere(PathBuf),
     /// The named one is not there.
-    #[error("no such interpreter: {} ({origin})", path.display())]
+    #[error("no such interpreter: {} ({origin}); name one that is there with --python PATH, or a version: --python 3.12", path.display())]
     Missing {
         /// The path.
         path: PathBuf,
@@ -47,7 +47,7 @@ pub enum PythonError {
         origin: &'static str,
     },
     /// A name without a slash that is not on PATH.
-    #[error("no {} on PATH (--python)", .0.display())]
+    #[error("no {} on PATH (--python); name an interpreter, the folder of an environment, or a version such as 3.12", .0.display())]
     NotOnPath(PathBuf),
     /// No Python of a version that is asked for.
     #[error(
@@ -68,7 +68,7 @@ pub enum PythonError {
     )]
     FreeThreadedVersion(String),
     /// It cannot be executed.
-    #[error("{} ({origin}) is not executable", path.display())]
+    #[error("{} ({origin}) is not executable; name an interpreter or the folder of an environment with --python PATH", path.display())]
     NotExecutable {
         /// The path.
         path: PathBuf,
@@ -84,7 +84,7 @@ pub enum PythonError {
         what: String,
     },
     /// A virtual environment without a Python.
-    #[error("{} ({origin}) has no bin/python; make the environment anew, or name a Python with --python PATH", folder.display())]
+    #[error("{} ({origin}) has no bin/python; name the folder of an environment, make the environment anew, or name an interpreter with --python PATH", folder.display())]
     EmptyEnvironment {
         /// The environment.
         folder: PathBuf,
@@ -104,7 +104,7 @@ pub enum PythonError {
         origin: String,
     },
     /// It is something else.
-    #[error("{} is not CPython: {why}", path.display())]
+    #[error("{} is not CPython: {why}; name another with --python PATH", path.display())]
     NotPython {
         /// The path.
         path: PathBuf,
@@ -154,12 +154,17 @@ pub fn find(wish: Option<&Path>, search: &Search<'_>) -> Result<Interpreter, Pyt
 fn choose(wish: Option<&Path>, search: &Search<'_>) -> Result<(PathBuf, &'static str), PythonError> {
     if let Some(wish) = wish {
         let origin = "--python";
-        if wish.components().count() == 1 && !wish.as_os_str().as_encoded_bytes().contains(&b'/') && !wish.exists() {
-            let name = wish.to_string_lossy();
-            let found = search.on_path(&name, None).ok_or_else(|| PythonError::NotOnPath(wish.to_path_buf()))?;
-            return Ok((found, origin));
+        let path = search.from.join(wish);
+        if !wish.as_os_str().as_encoded_bytes().contains(&b'/') {
+            // As a shell would take a name, but for the folder of an environment.
+            let found = environment(&path).or_else(|| search.on_path(&wish.to_string_lossy(), None));
+            if let Some(found) = found {
+                return Ok((found, origin));
+            }
+            if !path.exists() {
+                return Err(PythonError::NotOnPath(wish.to_path_buf()));
+            }
         }
-        let path = search.cwd.join(wish);
         if path.is_dir() {
             return Ok((environment(&path).ok_or(PythonError::EmptyEnvironment { folder: path, origin })?, origin));
         }

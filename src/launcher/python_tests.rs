@@ -44,7 +44,7 @@ impl World {
         let cwd = self.path("work/deep");
         fs::create_dir_all(&cwd).unwrap();
         let env = |name: &str| self.env.get(name).cloned();
-        let search = Search { env: &env, cwd: &cwd, cache: None };
+        let search = Search { env: &env, cwd: &cwd, from: &cwd, cache: None };
         find(wish, &search).map(|found| found.executable).map_err(|error| error.to_string())
     }
 }
@@ -83,6 +83,25 @@ fn the_order_of_the_search() {
     );
     assert_eq!(world.find(Some(&world.path("conda"))).unwrap(), conda, "a folder stands for its Python");
     assert_eq!(world.find(Some(Path::new("python3"))).unwrap(), usual, "a name is looked up on PATH");
+}
+
+#[test]
+fn a_name_is_taken_from_path_whatever_lies_here() {
+    let mut world = World::new();
+    world.env.insert("PATH", world.path("bin").into());
+    let usual = world.python("bin/python3", "cpython 3 12 9 0");
+    let versioned = world.python("bin/python3.12", "cpython 3 12 9 0");
+    for name in ["python3", "python3.12"] {
+        fs::create_dir_all(world.path("work/deep").join(name)).unwrap();
+    }
+    assert_eq!(world.find(Some(Path::new("python3"))).unwrap(), usual, "a folder without a Python is none");
+    assert_eq!(world.find(Some(Path::new("python3.12"))).unwrap(), versioned);
+    let environment = world.python("work/deep/env/bin/python", "cpython 3 12 9 0");
+    world.python("bin/env", "cpython 3 12 9 0");
+    assert_eq!(world.find(Some(Path::new("env"))).unwrap(), environment, "the folder of an environment is one");
+    fs::create_dir_all(world.path("work/deep/empty")).unwrap();
+    assert!(world.find(Some(Path::new("empty"))).unwrap_err().contains("no bin/python"));
+    assert!(world.find(Some(Path::new("nowhere"))).unwrap_err().contains("a version such as 3.12"));
 }
 
 #[test]
@@ -235,7 +254,7 @@ fn versions_in_names() {
 #[test]
 fn real_interpreters_are_told_by_looking() {
     let env = |name: &str| (name == "PATH").then(|| "/usr/bin".into());
-    let search = Search { env: &env, cwd: Path::new("/"), cache: None };
+    let search = Search { env: &env, cwd: Path::new("/"), from: Path::new("/"), cache: None };
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
     for entry in fs::read_dir(home.join(".pyenv/versions")).into_iter().flatten().flatten() {
         let path = entry.path().join("bin/python3");

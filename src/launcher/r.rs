@@ -313,7 +313,7 @@ export LD_LIBRARY_PATH
 
     fn paths(text: &str, pairs: &[(&str, &str)]) -> Option<String> {
         let env = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
-        let search = Search { env: &env, cwd: Path::new("/"), cache: None };
+        let search = Search { env: &env, cwd: Path::new("/"), from: Path::new("/"), cache: None };
         library_path(text, Path::new("/r"), &search).map(|path| path.into_string().unwrap())
     }
 
@@ -352,7 +352,7 @@ export LD_LIBRARY_PATH
         make(&home, true);
         let find_in = |wish: Option<&str>, pairs: &[(&str, &Path)]| {
             let env = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
-            find(wish.map(Path::new), &Search { env: &env, cwd: top.path(), cache: None })
+            find(wish.map(Path::new), &Search { env: &env, cwd: top.path(), from: top.path(), cache: None })
                 .map_err(|error| error.to_string())
         };
         let found = find_in(Some("prefix/lib/R"), &[]).unwrap();

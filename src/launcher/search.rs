@@ -10,6 +10,8 @@ pub struct Search<'a> {
     pub env: &'a dyn Fn(&str) -> Option<OsString>,
     /// The directory that the session works in.
     pub cwd: &'a Path,
+    /// The directory of whoever starts the session: relative paths of the command line start here.
+    pub from: &'a Path,
     /// Where answers of probes are kept.
     pub cache: Option<&'a Path>,
 }

@@ -7,7 +7,7 @@ use super::link::Link;
 use super::python::{self, PythonError, Route};
 use super::r::{self, RError};
 use super::search::Search;
-use super::{environment, exec, host, sys, version};
+use super::{environment, exec, host, sys};
 use crate::config::{Config, Dialect, Lang, PythonConfig, RConfig};
 use crate::tree;
 use std::convert::Infallible;
@@ -108,15 +108,6 @@ impl Beginning {
             is_prepared,
             linker_path: std::env::var_os("LD_LIBRARY_PATH"),
         }
-    }
-
-    /// A path of the command line as an absolute one; a bare name that is no file here stays a name.
-    fn absolute(&self, path: &Path) -> PathBuf {
-        if version::is_bare(path) {
-            return path.to_path_buf();
-        }
-        let full = self.folder.join(path);
-        if path.components().count() > 1 || full.exists() { full } else { path.to_path_buf() }
     }
 }
 
@@ -240,12 +231,9 @@ fn find(wish: &Wish, beginning: &Beginning, cache: Option<&Path>) -> Result<Runt
         false => environment::look_up(wish, name),
     };
     let cwd = std::env::current_dir().unwrap_or_else(|_| beginning.folder.clone());
-    let search = Search { env: &env, cwd: &cwd, cache };
+    let search = Search { env: &env, cwd: &cwd, from: &beginning.folder, cache };
     Ok(match wish.lang {
-        Lang::Python => {
-            let named = wish.python.as_deref().map(|path| beginning.absolute(path));
-            Runtime::Python(python::find(named.as_deref(), &search)?)
-        }
+        Lang::Python => Runtime::Python(python::find(wish.python.as_deref(), &search)?),
         Lang::R => {
             let named = wish.r_home.as_deref().map(|path| beginning.folder.join(path));
             Runtime::R(r::find(named.as_deref(), &search)?)

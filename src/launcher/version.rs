@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 /// What a wish such as `3.12` or `python3.12` asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
-    /// A version, and whether it was written as a version alone, without `python` before it.
-    Version(Version, bool),
+    /// A version.
+    Version(Version),
     /// A free-threaded build, of this version.
     FreeThreaded(Version),
 }
@@ -31,12 +31,13 @@ impl std::fmt::Display for Version {
 }
 
 /// Reads `3`, `3.12`, `3.12.1`, `312`, each also after `python`, `cpython`, `py` or `cp`, with `@` or `-` between or without,
-/// and with `t` or `+freethreaded` behind. Anything else is None. So is `python3`: it is the name of a command.
+/// and with `t` or `+freethreaded` behind, and as uv lists them. Anything else is None. So is `python3`: it is the name of a command.
 pub fn parse(text: &str) -> Option<Request> {
     let text = text.to_ascii_lowercase();
     let rest = ["cpython", "python", "cp", "py"].iter().find_map(|name| text.strip_prefix(name));
-    let is_bare = rest.is_none();
     let rest = rest.map_or(text.as_str(), |rest| rest.strip_prefix(['@', '-']).unwrap_or(rest));
+    // uv's own name of a version goes on with the platform: `cpython-3.12.1-linux-x86_64-gnu`.
+    let rest = rest.split_once("-linux-").map_or(rest, |(version, _)| version);
     let ordinary = rest.strip_suffix('t').or_else(|| rest.strip_suffix("+freethreaded"));
     let mut parts = ordinary.unwrap_or(rest).split('.').map(number);
     let (mut major, mut minor, patch) = (parts.next()??, parts.next(), parts.next());
@@ -52,7 +53,7 @@ pub fn parse(text: &str) -> Option<Request> {
     match ordinary {
         Some(_) => Some(Request::FreeThreaded(version)),
         None if text == "python3" || text == "python2" => None,
-        None => Some(Request::Version(version, is_bare)),
+        None => Some(Request::Version(version)),
     }
 }
 
@@ -109,17 +110,12 @@ impl Release {
     }
 }
 
-/// Whether it is a version and nothing but a version, whatever files there are; `python3.12` may be a file's name.
-pub fn is_bare(wish: &Path) -> bool {
-    matches!(wish.to_str().and_then(parse), Some(Request::Version(_, true) | Request::FreeThreaded(_)))
-}
-
 /// Finds the Python that a wish asks for. What cannot be hosted is passed over; a search that finds nothing tells of the first
 /// one that was of the version by its name.
 pub fn find(request: &Request, search: &Search<'_>) -> Result<Interpreter, PythonError> {
     let version = match request {
         Request::FreeThreaded(version) => return Err(PythonError::FreeThreadedVersion(version.to_string())),
-        Request::Version(version, _) => *version,
+        Request::Version(version) => *version,
     };
     if (version.major, version.minor.unwrap_or(u32::MAX)) < OLDEST {
         return Err(PythonError::TooOldVersion(version.to_string()));
@@ -230,7 +226,7 @@ mod tests {
 
     fn version(text: &str) -> Option<String> {
         match parse(text)? {
-            Request::Version(version, _) => Some(version.to_string()),
+            Request::Version(version) => Some(version.to_string()),
             Request::FreeThreaded(version) => Some(format!("{version} free")),
         }
     }
@@ -263,8 +259,7 @@ mod tests {
         {
             assert_eq!(version(text), None, "{text}");
         }
-        assert_eq!(parse("3.12").map(|request| matches!(request, Request::Version(_, true))), Some(true));
-        assert_eq!(parse("python3.12").map(|request| matches!(request, Request::Version(_, false))), Some(true));
+        assert_eq!(parse("cpython-3.12.1-linux-x86_64-gnu"), parse("3.12.1"));
     }
 
     #[test]
