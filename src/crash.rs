@@ -113,29 +113,29 @@ pub(crate) fn publish(unwritten: &[u8]) {
 }
 
 extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
-    let is_first = SIGNAL.compare_exchange(0, signal, SeqCst, SeqCst).is_ok();
-    if !crate::child::in_child() && is_first {
+    if !sys::is_own_process() {
+        forget_noted();
+        return sys::die_of(signal);
+    }
+    let Some(place) = PLACE.get() else { return sys::die_of(signal) };
+    if SIGNAL.compare_exchange(0, signal, SeqCst, SeqCst).is_ok() {
         // SAFETY: the kernel passes a valid siginfo; the address is read only where the kernel has set it.
         unsafe {
             let is_fault = matches!(signal, libc::SIGSEGV | libc::SIGBUS | libc::SIGFPE | libc::SIGILL);
             HAS_ADDRESS.store((*info).si_code > 0 && is_fault, SeqCst);
             ADDRESS.store((*info).si_addr() as usize, SeqCst);
         }
-        if let Some(place) = PLACE.get() {
-            place.emitter.wake.set();
+        place.emitter.wake.set();
+        sys::poll(&mut [sys::pollfd(place.done.fd(), libc::POLLIN)], Some(PATIENCE));
+        if SPEAKER.compare_exchange(0, 2, SeqCst, SeqCst).is_ok() {
+            speak(&place.emitter, false);
+        } else if SPEAKER.load(SeqCst) == 1 {
+            // It has begun; a little more time to finish costs less than half a line.
             sys::poll(&mut [sys::pollfd(place.done.fd(), libc::POLLIN)], Some(PATIENCE));
-            if SPEAKER.compare_exchange(0, 2, SeqCst, SeqCst).is_ok() {
-                speak(&place.emitter, false);
-            } else if SPEAKER.load(SeqCst) == 1 {
-                // It has begun; a little more time to finish costs less than half a line.
-                sys::poll(&mut [sys::pollfd(place.done.fd(), libc::POLLIN)], Some(PATIENCE));
-            }
         }
-    } else if !crate::child::in_child() && !is_first && SPEAKER.load(SeqCst) != 2 {
+    } else if SPEAKER.load(SeqCst) != 2 {
         // A second thread crashes while the first is being told of: it must not end the process before.
-        if let Some(place) = PLACE.get() {
-            sys::poll(&mut [sys::pollfd(place.done.fd(), libc::POLLIN)], Some(PATIENCE));
-        }
+        sys::poll(&mut [sys::pollfd(place.done.fd(), libc::POLLIN)], Some(PATIENCE));
     }
     sys::die_of(signal);
 }
@@ -381,6 +381,18 @@ pub fn make_notes() -> std::io::Result<RawFd> {
     }
     #[cfg(not(target_os = "linux"))]
     Err(std::io::ErrorKind::Unsupported.into())
+}
+
+/// In a child that C's `fork` did not make: what the runtime has noted of the child's fault is not the session's.
+fn forget_noted() {
+    let fd = NOTES.load(SeqCst);
+    if fd >= 0 {
+        // SAFETY: async-signal-safe calls on a file in memory, whose offset is shared with the session.
+        unsafe {
+            libc::ftruncate(fd, 0);
+            libc::lseek(fd, 0, libc::SEEK_SET);
+        }
+    }
 }
 
 /// In a forked child: notes about its own fault are not the session's.

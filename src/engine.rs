@@ -152,7 +152,7 @@ impl Engine {
         let mut ours = vec![requests.as_raw_fd(), emitter.sink.fd()];
         ours.extend(emitter.capture.iter().flat_map(Capture::fds));
         ours.extend(shared.config.listener);
-        child::watch_forks(&ours);
+        sys::own_process(sys::InChild { close: ours, call: &[interrupt::adopt_forked_thread, crash::forget_notes] });
         shared.say_worker_ready();
         interrupt::catch_end_signals(shared.control_wake.fd());
         sys::go_on_when_the_parent_dies();

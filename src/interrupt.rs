@@ -150,7 +150,7 @@ extern "C" fn on_sigint(signal: libc::c_int, info: *mut libc::siginfo_t, context
     if is_main && here < IN_HANDLER.load(SeqCst) {
         return tell_flag();
     }
-    if !crate::child::in_child() {
+    if sys::is_own_process() {
         let is_told = handler_is_whole();
         // SAFETY: the kernel passes a valid siginfo to a handler with SA_SIGINFO; getpid cannot fail.
         let is_foreign = is_told && unsafe { (*info).si_pid() != libc::getpid() };

@@ -253,7 +253,7 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        if self.is_waiting && !crate::child::in_child() {
+        if self.is_waiting && !sys::in_child() {
             let mut state = self.shared.state.lock();
             state.end_wait(self.number);
             self.shared.answer_batch(&mut state);

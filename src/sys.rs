@@ -4,9 +4,11 @@
 
 #![expect(unsafe_code, reason = "system calls and C's stdio, which no safe crate covers")]
 
+mod fork;
 mod process;
 mod wake;
 
+pub use fork::{InChild, in_child, is_own_process, own_process};
 pub use process::*;
 pub use wake::*;
 

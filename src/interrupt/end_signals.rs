@@ -48,8 +48,8 @@ pub(crate) fn take_end_signal() -> Option<&'static str> {
 }
 
 extern "C" fn on_end(signal: libc::c_int) {
-    if crate::child::in_child() {
-        // A forked child dies of the signal as it would without us.
+    if !sys::is_own_process() {
+        // A child dies of the signal as it would without us.
         sys::die_of(signal);
         return;
     }

@@ -115,12 +115,6 @@ fn parent_and_group(pid: &[u8]) -> Option<(i32, i32)> {
     Some((decimal(fields.next()?)?, decimal(fields.next()?)?))
 }
 
-/// Registers functions that run around `fork`: in the child only.
-pub fn at_fork_in_child(child: extern "C" fn()) {
-    // SAFETY: the function is a plain C function that lives as long as this object, which is never unloaded.
-    unsafe { libc::pthread_atfork(None, None, Some(child)) };
-}
-
 /// Ends the process at once, without exit handlers.
 pub fn exit_now(status: i32) -> ! {
     // SAFETY: _exit does not return.
