@@ -66,7 +66,7 @@ pub(crate) fn adopt_main_thread() {
     // SAFETY: the default action needs no handler, and sigaction gets a zeroed structure, which is a valid one.
     unsafe {
         for signal in [libc::SIGINT, libc::SIGCHLD] {
-            if current_of(signal).sa_sigaction == libc::SIG_IGN {
+            if sys::current_action(signal).sa_sigaction == libc::SIG_IGN {
                 libc::signal(signal, libc::SIG_DFL);
             }
         }
@@ -189,7 +189,7 @@ extern "C" fn on_sigint(signal: libc::c_int, info: *mut libc::siginfo_t, context
         return;
     }
     HAS_DELIVERED.store(true, SeqCst);
-    keep_errno(|| {
+    sys::keep_errno(|| {
         if DELIVER_IS_HANDLER.load(SeqCst) {
             // SAFETY: the pointer is the handler that the runtime had installed; it takes the signal, and ignores the rest if it
             // was installed without SA_SIGINFO.
@@ -214,16 +214,6 @@ fn tell_flag() {
         // SAFETY: the pointer was stored from a `Deliver`.
         let set_flag: Deliver = unsafe { std::mem::transmute(set_flag) };
         set_flag();
-    }
-}
-
-fn keep_errno(body: impl FnOnce()) {
-    // SAFETY: errno is the calling thread's own.
-    unsafe {
-        let errno = libc::__errno_location();
-        let saved = *errno;
-        body();
-        *errno = saved;
     }
 }
 
@@ -321,17 +311,7 @@ pub fn strike_children() {
 
 /// What SIGINT does at this moment.
 fn current() -> libc::sigaction {
-    current_of(libc::SIGINT)
-}
-
-/// What is done at a signal.
-pub(crate) fn current_of(signal: libc::c_int) -> libc::sigaction {
-    // SAFETY: sigaction fills a zeroed structure, which is a valid one.
-    unsafe {
-        let mut current: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(signal, std::ptr::null(), &mut current);
-        current
-    }
+    sys::current_action(libc::SIGINT)
 }
 
 fn own_handler() -> usize {

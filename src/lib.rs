@@ -16,7 +16,6 @@ mod dialect;
 mod echo;
 mod emitter;
 pub mod engine;
-mod escape;
 mod framing;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
@@ -24,6 +23,7 @@ mod host_process;
 pub mod interrupt;
 #[cfg(feature = "launcher")]
 pub mod launcher;
+mod line_writer;
 mod output;
 pub mod protocol;
 pub mod reader;

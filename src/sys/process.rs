@@ -121,24 +121,6 @@ pub fn exit_now(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// The calling thread, as the system names it for signals.
-pub fn this_thread() -> libc::pthread_t {
-    // SAFETY: pthread_self cannot fail.
-    unsafe { libc::pthread_self() }
-}
-
-/// Sends a signal to one thread of this process, which must still exist.
-pub fn signal_thread(thread: libc::pthread_t, signal: libc::c_int) {
-    // SAFETY: the only thread that is signalled is the main one, which lives as long as the process.
-    unsafe { libc::pthread_kill(thread, signal) };
-}
-
-/// Sends a signal to a process, or to a group where `pid` is negative; false when there is none to take it.
-pub fn signal_process(pid: libc::pid_t, signal: libc::c_int) -> bool {
-    // SAFETY: kill takes two integers.
-    unsafe { libc::kill(pid, signal) == 0 }
-}
-
 /// Whether this process has children, ended ones that nobody has waited for included.
 pub fn has_children() -> bool {
     // SAFETY: waitid fills the structure and, by WNOWAIT, takes nothing from whoever waits for the child.
@@ -159,16 +141,4 @@ pub fn reap_any() -> Option<libc::pid_t> {
     // SAFETY: no status is asked for, so the pointer may be null.
     let pid = unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) };
     (pid > 0).then_some(pid)
-}
-
-/// Ends the process by `signal`, as if nobody had ever handled it. Safe in a signal handler.
-pub fn die_of(signal: libc::c_int) {
-    // SAFETY: async-signal-safe calls; the default action, unblocked, ends the process with the true signal.
-    unsafe {
-        libc::signal(signal, libc::SIG_DFL);
-        let mut set: libc::sigset_t = std::mem::zeroed();
-        libc::sigaddset(&mut set, signal);
-        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
-        libc::raise(signal);
-    }
 }

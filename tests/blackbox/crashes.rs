@@ -286,3 +286,41 @@ fn c4_a_child_of_r_without_fork_dies_by_itself() {
     s.says("cat(.C('crashing', 0L)[[1]], .C('terminated', 0L)[[1]])", "11 15");
     s.says("cat('on')", "on");
 }
+
+#[test]
+fn c5_what_c_still_held_is_said_with_its_cell() {
+    for round in 0..25 {
+        let mut s = Session::python();
+        let text = "x".repeat(1 + round * 37 % 200);
+        let id = s.begin(&format!("import ctypes\nl = ctypes.PyDLL(None); l.printf(b'{text}'); l.abort()"));
+        let mut said = String::new();
+        let last = loop {
+            match s.worker.recv_timeout(crate::harness::LIMIT) {
+                Ok(Event::OutputText(text)) => {
+                    assert_eq!((text.id.as_deref(), text.origin.is_some()), (Some(id.as_str()), true), "{text:?}");
+                    said += text.text.as_deref().unwrap_or_default();
+                }
+                Ok(Event::SessionEnd(end)) => break end,
+                other => s.fail(&format!("{other:?}")),
+            }
+        };
+        assert_eq!((said, last.signal.as_deref()), (text, Some("SIGABRT")));
+        s.ended();
+    }
+}
+
+#[test]
+fn c5_what_a_slow_supervisor_has_not_read_is_said_whole() {
+    for size in [1000, 400_000] {
+        let mut s = Session::start(launch().backlog(1));
+        let code = format!(
+            "import ctypes, sys\nsys.stdout.write('a' * 5000)\nfor n in range({size} // 5): print(n % 7, end='....')\n\
+             ctypes.memset(0, 0, 1)"
+        );
+        s.begin(&code);
+        let expected: String = (0..size / 5).map(|n| format!("{}....", n % 7)).collect();
+        let end = s.ended();
+        assert_eq!(end.stdout, "a".repeat(5000) + &expected);
+        assert_eq!(end.ending.last.and_then(|last| last.signal).as_deref(), Some("SIGSEGV"));
+    }
+}
