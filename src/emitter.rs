@@ -30,7 +30,7 @@ use unwritten::{Published, Unwritten};
 /// How much may wait for the channel before writers of text wait too.
 const ROOM: usize = 512 << 10;
 /// Size of the memory in which it waits; it grows for a picture, say.
-const FIRST_SIZE: usize = 1 << 20;
+const FIRST_SIZE: usize = 2 << 20;
 const FIRST_SIZE_OF_CELL: usize = 64 << 10;
 /// How much more answers of the control side may add; beyond it they are left out.
 const ROOM_FOR_ANSWERS: usize = 4 << 20;

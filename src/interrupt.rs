@@ -18,6 +18,7 @@ pub(crate) use mask::{drop_pending, open_mask};
 pub(crate) use pairs::{Way, claim, forget_signal, note_answer, take_answer, take_batch};
 
 use crate::sys;
+use crate::tree::{self, Interrupted};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::SeqCst};
 
@@ -246,8 +247,8 @@ pub fn renew() {
     }
 }
 
-/// Interrupts the main thread, and every other process of the session's process group.
-pub(crate) fn strike() {
+/// Interrupts the main thread, and these other processes.
+pub(crate) fn strike(others: &Interrupted) {
     let main = MAIN.load(SeqCst);
     if main == 0 || DELIVER.load(SeqCst) == 0 {
         return;
@@ -270,9 +271,7 @@ pub(crate) fn strike() {
     }
     // Each of the others by itself, and not the group at once: this process would get a second signal, and while R waits a
     // handler of its own takes each for an interrupt.
-    if sys::has_children() {
-        crate::tree::interrupt_group();
-    }
+    others.send();
     let hook = AFTER_STRIKE.load(SeqCst);
     if hook != 0 {
         // SAFETY: the pointer was stored from a `Deliver`.
@@ -304,9 +303,7 @@ pub fn take_unseen_strike() -> bool {
 /// Sends SIGINT to the session's process group once more, if there are children: the runtime has noted an interrupt, and waits
 /// for a child that was started after that.
 pub fn strike_children() {
-    if sys::has_children() {
-        crate::tree::interrupt_group();
-    }
+    tree::interrupt_group();
 }
 
 /// What SIGINT does at this moment.

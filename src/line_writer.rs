@@ -55,6 +55,18 @@ impl<'a> LineWriter<'a> {
         self.len += size;
     }
 
+    /// The same of a few bytes whose number is known, so that no function is called to copy them.
+    #[inline]
+    fn push_few<const N: usize>(&mut self, bytes: &[u8; N]) {
+        match self.bytes[self.len..].first_chunk_mut() {
+            Some(room) => {
+                *room = *bytes;
+                self.len += N;
+            }
+            None => self.push(bytes),
+        }
+    }
+
     /// The beginning of an `output_text`, up to where its cell is named. `is_rest`: it goes on with what another began.
     pub fn push_head(&mut self, encoding: TextEncoding, kind: Kind, is_rest: bool) {
         self.push(match kind.stream {
@@ -118,17 +130,20 @@ impl<'a> LineWriter<'a> {
             self.push_special(bytes[at]);
             done = at + 1;
         }
-        self.push(&bytes[done..]);
+        if done < bytes.len() {
+            self.push(&bytes[done..]);
+        }
     }
 
+    #[inline]
     fn push_special(&mut self, byte: u8) {
         match byte {
-            b'\n' => self.push(b"\\n"),
-            b'"' => self.push(b"\\\""),
-            b'\\' => self.push(b"\\\\"),
-            b'\r' => self.push(b"\\r"),
-            b'\t' => self.push(b"\\t"),
-            _ => self.push(&[b'\\', b'u', b'0', b'0', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
+            b'\n' => self.push_few(b"\\n"),
+            b'"' => self.push_few(b"\\\""),
+            b'\\' => self.push_few(b"\\\\"),
+            b'\r' => self.push_few(b"\\r"),
+            b'\t' => self.push_few(b"\\t"),
+            _ => self.push_few(&[b'\\', b'u', b'0', b'0', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
         }
     }
 

@@ -6,11 +6,13 @@
 
 mod fork;
 mod process;
+mod processes;
 mod signal;
 mod wake;
 
 pub use fork::{InChild, in_child, is_own_process, own_process};
 pub use process::*;
+pub use processes::*;
 pub use signal::*;
 pub use wake::*;
 

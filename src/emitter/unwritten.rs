@@ -13,8 +13,10 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering::*};
 const SIZES: usize = 7;
 /// No mapping is larger: an offset has 30 bits.
 const MOST: usize = (1 << 30) - (1 << 20);
+/// What begins further from the beginning than this, and than its own length, is moved there.
+const FAR: usize = 256 << 10;
 /// The memory of a mapping beyond this is given back when nothing is in it.
-const KEPT: usize = 1 << 20;
+const KEPT: usize = 2 << 20;
 
 /// The part that others may read.
 #[derive(Debug)]
@@ -139,6 +141,9 @@ impl Unwritten {
         self.place.start += len.min(self.len());
         if self.is_empty() {
             self.clear();
+        } else if self.place.start >= self.len().max(FAR) {
+            // Near the beginning is where the processor's cache knows its way.
+            self.move_to(self.place.map);
         } else {
             self.publish();
         }
@@ -175,21 +180,25 @@ impl Unwritten {
         (self.base, self.size) = (base, size);
     }
 
-    /// Moves what there is to where `most` more bytes fit. The old place counts until all is copied.
+    /// Sees to it that `most` more bytes fit.
     #[cold]
     fn make_room(&mut self, most: usize) {
-        let (from, len) = (self.place.start, self.len());
-        let old = self.base;
-        let fits_before = from >= len && self.size - len >= most;
-        let map = if fits_before { self.place.map } else { self.larger(len + most) };
-        if !fits_before {
+        let len = self.len();
+        let fits_before = self.place.start >= len && self.size - len >= most;
+        self.move_to(if fits_before { self.place.map } else { self.larger(len + most) });
+    }
+
+    /// Moves what there is to the beginning of this mapping. The old place counts until all is copied.
+    fn move_to(&mut self, map: usize) {
+        let (was, len, old) = (self.place, self.len(), self.base);
+        assert!(map != was.map || was.start >= len, "the two places overlap");
+        if map != was.map {
             self.enter(map);
         }
         // SAFETY: both places lie in mappings, and do not overlap: what moves within one moves by at least its length.
-        unsafe { std::ptr::copy_nonoverlapping(old.add(from), self.base, len) };
-        let was = self.place;
+        unsafe { std::ptr::copy_nonoverlapping(old.add(was.start), self.base, len) };
         self.publish_place(Place { map, start: 0, end: len, ..was });
-        if !fits_before {
+        if map != was.map {
             // SAFETY: nothing counts in the old mapping, which stays.
             unsafe { libc::madvise(old.cast(), self.published.size(was.map), libc::MADV_DONTNEED) };
         }
