@@ -1,5 +1,7 @@
 //! A process that user code forks from the worker: it has no channel, and its output goes to the raw descriptors.
 
+#![expect(unsafe_code, reason = "descriptors that are inherited under a number")]
+
 use crate::protocol::Stream;
 use crate::sys;
 use std::os::fd::RawFd;
@@ -55,13 +57,23 @@ pub(crate) fn write_diagnostic(fd: RawFd, text: &str) {
 }
 
 /// The file behind an inherited descriptor.
-pub fn file_from(fd: RawFd) -> std::fs::File {
-    std::fs::File::from(sys::adopt(fd))
+///
+/// # Safety
+///
+/// The descriptor is open, and nobody else in this process owns it.
+pub unsafe fn file_from(fd: RawFd) -> std::fs::File {
+    // SAFETY: the caller's promise.
+    std::fs::File::from(unsafe { sys::adopt(fd) })
 }
 
 /// Tells the monitor process that the engine is up, and closes the pipe to it.
-pub fn confirm_start(pipe: RawFd) {
-    let pipe = sys::adopt(pipe);
+///
+/// # Safety
+///
+/// The same.
+pub unsafe fn confirm_start(pipe: RawFd) {
+    // SAFETY: the caller's promise.
+    let pipe = unsafe { sys::adopt(pipe) };
     // A monitor that is gone needs no telling.
     let _ = sys::write(std::os::fd::AsRawFd::as_raw_fd(&pipe), b"1");
 }

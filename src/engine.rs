@@ -3,6 +3,7 @@
 //! The engine pulls: it asks for the next cell and for standard input, and it tells how a cell ended. That fits a runtime
 //! that we drive (Python) and one that drives us (R).
 
+mod channel;
 mod exiting;
 mod saying;
 
@@ -132,12 +133,7 @@ impl Engine {
         let config = config.clone();
         let started_at = Instant::now();
         interrupt::adopt_main_thread();
-        let is_one = config.channel.request_fd == config.channel.event_fd;
-        let requests = sys::adopt(config.channel.request_fd);
-        let events =
-            if is_one { sys::dup_high(config.channel.request_fd)? } else { sys::adopt(config.channel.event_fd) };
-        sys::set_cloexec(requests.as_raw_fd(), true)?;
-        sys::set_cloexec(events.as_raw_fd(), true)?;
+        let (requests, events) = channel::take(&config.channel)?;
         // They came through an exec if the interpreter was executed, and go no further.
         let others =
             [Some(config.diagnostics_fd), config.parent_pidfd, config.control_stdin, config.listener, config.end_pipe];

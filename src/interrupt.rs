@@ -8,32 +8,23 @@
 #![expect(unsafe_code, reason = "signal handlers, masks and sigaction")]
 
 mod end_signals;
+mod flags;
 mod mask;
 mod pairs;
 
 pub(crate) use end_signals::{catch_end_signals, take_end_signal, wake_control};
 pub use end_signals::{install_default_end_handlers, install_end_handlers};
+pub use flags::has_delivered;
 pub use mask::{Held, allow, block_all_in_this_thread, forbid, hold};
 pub(crate) use mask::{drop_pending, open_mask};
 pub(crate) use pairs::{Way, claim, forget_signal, note_answer, take_answer, take_batch};
 
 use crate::sys;
 use crate::tree::{self, Interrupted};
+use flags::{HAS_DELIVERED, HAS_SIGNALLED, MAIN, NUDGED, RENEWED, STRUCK, signal_main};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::SeqCst};
 
-/// The main thread was struck and our handler has not seen it yet. Only asked when the handler is not told who sent a signal.
-static STRUCK: AtomicBool = AtomicBool::new(false);
-/// The signal on its way is a nudge: it ends a system call and tells the runtime nothing.
-static NUDGED: AtomicBool = AtomicBool::new(false);
-/// The runtime was told of an interrupt since the cell began.
-static HAS_DELIVERED: AtomicBool = AtomicBool::new(false);
-/// The next nudge is the interrupt once more.
-static RENEWED: AtomicBool = AtomicBool::new(false);
-/// An interrupt came as a signal and the control thread has not seen it yet.
-static HAS_SIGNALLED: AtomicBool = AtomicBool::new(false);
-/// The main thread.
-static MAIN: AtomicUsize = AtomicUsize::new(0);
 /// What passes an interrupt on to the runtime: a function pointer of type [`Deliver`] or of a plain handler.
 static DELIVER: AtomicUsize = AtomicUsize::new(0);
 static DELIVER_IS_HANDLER: AtomicBool = AtomicBool::new(false);
@@ -172,7 +163,7 @@ extern "C" fn on_sigint(signal: libc::c_int, info: *mut libc::siginfo_t, context
             // Marked as a blow, or the main thread would take it for the nudge that follows and drop it. Sent before anybody
             // is woken, who may start the next cell.
             STRUCK.store(true, SeqCst);
-            sys::signal_thread(main, libc::SIGINT);
+            signal_main(main);
         }
         if !from_us {
             // The control thread sees to it that a system call which begins at this moment is ended too.
@@ -180,7 +171,7 @@ extern "C" fn on_sigint(signal: libc::c_int, info: *mut libc::siginfo_t, context
             wake_control();
         }
     } else if !is_main {
-        sys::signal_thread(main, libc::SIGINT);
+        signal_main(main);
     }
     if !is_main {
         return;
@@ -230,12 +221,7 @@ pub(crate) fn nudge() {
     }
     let is_renewed = RENEWED.swap(false, SeqCst);
     (if is_renewed { &STRUCK } else { &NUDGED }).store(true, SeqCst);
-    sys::signal_thread(main as libc::pthread_t, libc::SIGINT);
-}
-
-/// Whether the runtime was told of an interrupt since the running cell began.
-pub fn has_delivered() -> bool {
-    HAS_DELIVERED.load(SeqCst)
+    signal_main(main as libc::pthread_t);
 }
 
 /// The running cell's interrupt came where the runtime could do nothing with it: it comes again in a moment.
@@ -267,7 +253,7 @@ pub(crate) fn strike(others: &Interrupted) {
             set_handler();
         }
         STRUCK.store(true, SeqCst);
-        sys::signal_thread(main as libc::pthread_t, libc::SIGINT);
+        signal_main(main as libc::pthread_t);
     }
     // Each of the others by itself, and not the group at once: this process would get a second signal, and while R waits a
     // handler of its own takes each for an interrupt.

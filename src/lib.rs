@@ -4,6 +4,7 @@
 //! thread, interrupts it, and streams what happens back. The engines (`python/`, `r/`) link this library and pull from it
 //! through [`engine::Engine`]; this library names neither runtime. `docs/architecture.md` is the map.
 
+mod adopted;
 mod capture;
 pub mod child;
 #[cfg(feature = "client")]

@@ -220,7 +220,7 @@ impl Shared {
         if interrupt::is_main_thread() {
             state.running().map(|running| running.cell.clone())
         } else {
-            crate::reader::adopted_cell()
+            crate::adopted::adopted_cell()
         }
     }
 }

@@ -43,8 +43,12 @@ pub fn dup_onto(fd: RawFd, target: RawFd) -> io::Result<()> {
 }
 
 /// Takes ownership of a descriptor that was inherited under a number.
-pub fn adopt(fd: RawFd) -> OwnedFd {
-    // SAFETY: the caller names a descriptor that was handed to this process for this purpose.
+///
+/// # Safety
+///
+/// It is open, and nobody else in this process owns it: whoever made this process meant it for the caller.
+pub unsafe fn adopt(fd: RawFd) -> OwnedFd {
+    // SAFETY: the caller's promise.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 

@@ -6,9 +6,13 @@ pub fn this_thread() -> libc::pthread_t {
     unsafe { libc::pthread_self() }
 }
 
-/// Sends a signal to one thread of this process, which must still exist.
-pub fn signal_thread(thread: libc::pthread_t, signal: libc::c_int) {
-    // SAFETY: the only thread that is signalled is the main one, which lives as long as the process.
+/// Sends a signal to one thread of this process.
+///
+/// # Safety
+///
+/// The thread has not been joined, nor has it ended if it is detached.
+pub unsafe fn signal_thread(thread: libc::pthread_t, signal: libc::c_int) {
+    // SAFETY: the caller's promise.
     unsafe { libc::pthread_kill(thread, signal) };
 }
 
