@@ -7,6 +7,7 @@ import time
 
 from compare import OURS, Line, alternate, close, compare, is_kernel
 from crowd import crowded
+from cpu import cpu_of, cpu_of_command
 from sessions import Echo, Ended, Zeros, seconds_of
 
 MIB = 1 << 20
@@ -54,6 +55,30 @@ def bare_spawn(bench):
         subjects = {OURS: startup, nothing: lambda: seconds_of([python, "-c", "pass"])}
         samples = alternate(bench.times(40, 12), subjects)
     yield from compare("spawn to ready, bare venv", "ms", 1e3, samples, {nothing: 1.15})
+
+
+def start_cpu(bench):
+    """The processor time to the first `ready`, also of the system's own Python, which has its library within and is executed."""
+    if bench.lang != "python":
+        return
+    system = "/usr/bin/python3"
+    pythons = [bench.interpreter]
+    if os.path.exists(system) and os.path.realpath(system) != os.path.realpath(bench.interpreter):
+        pythons.append(system)
+    start = bench.starts[OURS]
+    for python in pythons:
+
+        def startup(python=python):
+            session = start(python)
+            seconds = cpu_of(session.process.pid)
+            session.close()
+            return seconds
+
+        nothing = "-c pass"
+        subjects = {OURS: startup, nothing: lambda python=python: cpu_of_command([python, "-c", "pass"])}
+        samples = alternate(bench.times(100, 20), subjects)
+        metric = "CPU to ready" + (", system's Python" if python == system else "")
+        yield from compare(metric, "ms", 1e3, samples, {nothing: 1.1})
 
 
 def placed(bench, ours, theirs, names):
@@ -338,6 +363,7 @@ def stalled_client(bench):
 ROWS = {
     "spawn": spawn,
     "bare-spawn": bare_spawn,
+    "start-cpu": start_cpu,
     "round-trip": round_trip,
     "input": input_trip,
     "first-output": first_output,

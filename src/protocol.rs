@@ -5,6 +5,7 @@
 
 mod incoming;
 mod outgoing;
+pub mod questions;
 
 pub use incoming::{Code, Incoming, InputBatch, Refusal, Rpc, To};
 pub use outgoing::{Capabilities, Event, ProtocolInfo, Ready, Response, SessionEnd, WORKER, WorkerInfo};

@@ -7,6 +7,10 @@ need_build_tools
 need_r
 need_venv
 export WORKER_TEST_MPL_PYTHON="$venv_python"
+if [ -z "${WORKER_TEST_PYTHONS:-}" ] && [ "$(count_pythons)" -lt 2 ]; then
+    say "Only one version of Python is here: the others are tested by tests/runtimes.sh"
+    export WORKER_TEST_RUNTIMES=1
+fi
 if cargo fmt --version >/dev/null 2>&1; then
     say "cargo fmt --check"
     cargo fmt --all --check

@@ -6,8 +6,8 @@ cd "$(dirname "$0")/.."
 . tests/setup.sh
 
 # What is tested in a Debian, by its code name. The newest of an unreleased one cannot always be installed.
-PACKAGES=python3,python3-venv,python3-matplotlib,r-base-core,r-cran-ggplot2,r-cran-lattice,gcc,libc6-dev,fonts-dejavu-core
-declare -A MORE=([trixie]=libpython3.13 [sid]=libpython3.14,python3.15,python3.15-venv)
+PACKAGES=python3,python3-venv,python3-matplotlib,r-base-core,r-cran-ggplot2,r-cran-lattice,gcc,libc6-dev,git,procps,fonts-dejavu-core
+declare -A MORE=([trixie]=libpython3.13 [sid]=libpython3.14,python3.15,python3.15-venv,libpython3.15)
 RELEASED=trixie
 UNRELEASED=sid
 
@@ -58,14 +58,21 @@ inside() {
     ' sh "$root" "$PWD" "$@"
 }
 
-# Its Pythons: all that Debian has, and a virtual environment.
+# Its Pythons: all that Debian has, which have their library within, each once more with its shared library, and a virtual
+# environment.
 pythons() {
     inside "$1" sh -c '
         [ -e /opt/venv ] || python3 -m venv --system-site-packages /opt/venv
-        ls /usr/bin/python3.[0-9] /usr/bin/python3.[0-9][0-9] /opt/venv/bin/python3 2>/dev/null | paste -sd :'
+        for library in /usr/lib/x86_64-linux-gnu/libpython3.*.so.1.0; do
+            shared=/usr/bin/$(basename "$library" .so.1.0 | sed s/lib//)-shared
+            [ -e "$shared" ] || echo "int Py_BytesMain(int, char **); int main(int n, char **words) { return Py_BytesMain(n, words); }" |
+                cc -x c -o "$shared" - "$library"
+        done
+        ls /usr/bin/python3.[0-9][0-9] /usr/bin/python3.*-shared /opt/venv/bin/python3 | paste -sd :'
 }
 
 say "Building the tests"
+cargo build --example supervisor
 test=$(cargo test --no-run --test blackbox --message-format json | sed -n 's/.*"executable":"\([^"]*\/blackbox-[^"]*\)".*/\1/p')
 [ -x "$test" ]
 failed=

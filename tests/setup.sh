@@ -46,6 +46,15 @@ need_r() {
     packages r-base-core r-cran-lattice r-cran-ggplot2 fonts-dejavu-core
 }
 
+# How many versions of Python there are here that a worker serves, found where the tests look for them.
+count_pythons() {
+    local minor python
+    for python in "${PYENV_ROOT:-${HOME:-}/.pyenv}"/versions/3.1[0-5].*/bin/python3 /usr/bin/python3 \
+        $(for minor in 10 11 12 13 14 15; do command -v "python3.$minor"; done); do
+        "$python" -I -c 'import sys; print(*sys.version_info[:2])' 2>/dev/null || true
+    done | sort -u | grep -c '^3 1[0-5]$' || true
+}
+
 # A virtual environment with the packages that only demo and tests use, in target/venv; its interpreter is $venv_python.
 need_venv() {
     venv_python=$PWD/target/venv/bin/python

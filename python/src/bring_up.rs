@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use worker::config::Config;
 use worker::engine::Engine;
 use worker::interrupt;
+use worker::protocol::questions::ENGINE_REQUESTS;
 use worker::protocol::{CORE_REQUESTS, Capabilities, EndReason, RuntimeInfo, SessionEnd};
 
 /// The exit status of a start that failed.
@@ -44,7 +45,7 @@ pub(crate) fn config() -> Option<&'static Config> {
 
 fn open(config: Config) -> Result<(), String> {
     let mut requests = CORE_REQUESTS.to_vec();
-    requests.extend(crate::requests::METHODS);
+    requests.extend(ENGINE_REQUESTS);
     let capabilities = Capabilities { images: true, displays: false, requests, limits: config.limits.clone() };
     let engine = Engine::open(&config, capabilities).map_err(|error| error.to_string())?;
     // Both are set once, here, before Python can call in.

@@ -16,8 +16,9 @@ const CO_COROUTINE: i32 = 0x80;
 
 /// Futures that earlier cells have imported hold in later ones.
 static FUTURES: AtomicI32 = AtomicI32::new(0);
-/// Kept from the start: user code may delete or replace the names.
+/// Kept from the start: user code may delete or replace the name.
 static COMPILE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+/// What [`expression_types`] gives.
 static EXPRESSION: PyOnceLock<(Py<PyAny>, Py<PyAny>)> = PyOnceLock::new();
 
 /// A compiled cell: statements, then an expression whose value is shown. Either may be missing.
@@ -29,9 +30,19 @@ pub(crate) struct Compiled<'py> {
 /// Takes hold of what is needed before user code can touch it.
 pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
     let _ = COMPILE.set(py, py.import("builtins")?.getattr("compile")?.unbind());
-    let ast = py.import("_ast")?;
-    let _ = EXPRESSION.set(py, (ast.getattr("Expr")?.unbind(), ast.getattr("Expression")?.unbind()));
     Ok(())
+}
+
+/// The node of a statement that is an expression, and the tree that is one alone. They are those of the compiler, whatever
+/// the user has made of `_ast`; and CPython makes its hundred classes of nodes only for whoever asks for a tree.
+fn expression_types<'py>(py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    let (statement, alone) = EXPRESSION.get_or_try_init(py, || -> PyResult<_> {
+        let zero = "0".into_pyobject(py)?.into_any();
+        let statement = compile(&zero, "", "exec", ONLY_AST)?.getattr("body")?.get_item(0)?;
+        let alone = compile(&zero, "", "eval", ONLY_AST)?;
+        Ok((statement.get_type().into_any().unbind(), alone.get_type().into_any().unbind()))
+    })?;
+    Ok((statement.bind(py).clone(), alone.bind(py).clone()))
 }
 
 fn compile<'py>(source: &Bound<'py, PyAny>, file: &str, mode: &str, flags: i32) -> PyResult<Bound<'py, PyAny>> {
@@ -58,15 +69,13 @@ pub(crate) fn cell<'py>(py: Python<'py>, source: &str, file: &str) -> PyResult<C
     }
     let tree = compile(&text, file, "exec", flags | ONLY_AST)?;
     let statements = tree.getattr("body")?.cast_into::<PyList>()?;
-    let Some((expr_type, expression_type)) = EXPRESSION.get(py) else {
-        return Err(pyo3::exceptions::PyRuntimeError::new_err("not prepared"));
-    };
+    let (expr_type, expression_type) = expression_types(py)?;
     let mut last = None;
     if let Some(at) = statements.len().checked_sub(1) {
         let statement = statements.get_item(at)?;
-        if statement.is_instance(expr_type.bind(py))? {
+        if statement.is_instance(&expr_type)? {
             statements.del_item(at)?;
-            last = Some(expression_type.bind(py).call1((statement.getattr("value")?,))?);
+            last = Some(expression_type.call1((statement.getattr("value")?,))?);
         }
     }
     let mut compiled = Compiled { body: None, last: None };

@@ -2,7 +2,7 @@
 
 use crate::bring_up::set_flag;
 use crate::stand_in::Original;
-use crate::{cells, elsewhere, figures, fork, input, library, output, print, session, sources, system};
+use crate::{cells, elsewhere, figures, fork, input, interpreters, library, output, print, session, sources, system};
 use pyo3::exceptions::{PyImportError, PyKeyboardInterrupt};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -10,7 +10,8 @@ use pyo3::types::{PyDict, PyTuple};
 use worker::{child, crash, interrupt};
 
 /// Modules that something is done to once they are imported.
-const WATCHED: [&str; 4] = ["getpass", "select", "linecache", "matplotlib"];
+const WATCHED: [&str; 6] =
+    ["getpass", "select", "linecache", "matplotlib", interpreters::MODULES[0], interpreters::MODULES[1]];
 
 /// Installs all hooks.
 pub(crate) fn install(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -35,6 +36,7 @@ pub(crate) fn install(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()>
 fn look_after(py: Python<'_>, name: &str, module: &Bound<'_, PyAny>) -> PyResult<()> {
     match name {
         "linecache" => sources::fill(py, module),
+        name if interpreters::MODULES.contains(&name) => interpreters::hook(module),
         name => {
             let patch = library::PATCHES.get(py, &format!("patch_{name}"))?;
             patch.call1((module, Bound::new(py, Bridge)?)).map(drop)

@@ -15,6 +15,7 @@ mod fork;
 mod guard;
 mod hooks;
 mod input;
+mod interpreters;
 mod library;
 mod output;
 mod print;

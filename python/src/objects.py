@@ -195,7 +195,7 @@ def _of_function(function, is_bound):
     count, positional = code.co_argcount, code.co_posonlyargcount
     defaults = function.__defaults__ or ()
     given = function.__kwdefaults__ or {}
-    notes = function.__annotations__ if sys.version_info < (3, 14) else {}
+    notes = _annotations(function)
     found = []
     for at, name in enumerate(names[:count]):
         later = at - (count - len(defaults))
@@ -217,6 +217,24 @@ def _of_function(function, is_bound):
         if found and found[0][:2] == ("", "/"):
             found = found[1:]
     return found
+
+
+def _annotations(function):
+    """What its parameters are annotated with; since Python 3.14 in the words of the source, for to ask for the values runs code."""
+    if sys.version_info < (3, 14) or function.__annotate__ is None:
+        return function.__annotations__
+    if type(function.__annotate__) is not types.FunctionType:
+        return {}
+    import annotationlib
+
+    code = function.__annotate__.__code__
+    empty = tuple(types.CellType() for _ in code.co_freevars)
+    # The code apart from everything that its names stand for. It is asked for text first, and may be run for that.
+    apart = types.FunctionType(code, {"__builtins__": {}}, code.co_name, None, empty)
+    try:
+        return annotationlib.call_annotate_function(apart, annotationlib.Format.STRING)
+    except Exception:
+        return {}
 
 
 def signature(item):

@@ -6,12 +6,12 @@ def is_complete(code):
     import codeop
     import warnings
 
-    compiler = codeop.Compile()
-    compiler.flags |= 0x2000  # PyCF_ALLOW_TOP_LEVEL_AWAIT
+    compiler = codeop.CommandCompiler()
+    compiler.compiler.flags |= 0x2000  # PyCF_ALLOW_TOP_LEVEL_AWAIT
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            result = codeop._maybe_compile(compiler, code, "<input>", "exec")
+            result = compiler(code, "<input>", "exec")
         except (SyntaxError, OverflowError, ValueError, MemoryError, RecursionError):
             # The last two: it is nested too deeply, and no more of it would help.
             return "invalid", ""

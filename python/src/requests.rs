@@ -3,76 +3,47 @@
 use crate::library::{self, Part};
 use crate::{errors, session};
 use pyo3::prelude::*;
-use serde_json::{Value, json};
+use serde_json::Value;
 use worker::Request;
 use worker::engine::Engine;
 use worker::interrupt;
+use worker::protocol::questions::{self, Completeness, Place, Question};
 use worker::protocol::{Code, Refusal};
-
-/// The methods that this engine answers besides the core's.
-pub(crate) const METHODS: [&str; 4] = ["is_complete", "complete", "inspect", "variables"];
 
 /// Works on one request on the main thread and responds. Signals are open afterwards.
 pub(crate) fn answer(py: Python<'_>, engine: &Engine, request: &Request) {
     interrupt::allow();
-    let answer = dispatch(py, &request.rpc.method, &request.rpc.params);
+    let answer = dispatch(py, request);
     let _held = interrupt::hold();
     // An interrupt that came too late to be raised is the request's too.
     errors::swallow_signals(py);
     engine.respond(request, answer);
 }
 
-fn dispatch(py: Python<'_>, method: &str, params: &Value) -> Result<Value, Refusal> {
-    match method {
-        "is_complete" => {
-            let code = code_of(params)?;
+fn dispatch(py: Python<'_>, request: &Request) -> Result<Value, Refusal> {
+    let method = &request.rpc.method;
+    match Question::of(&request.rpc)? {
+        Question::IsComplete(code) => {
             let (status, indent): (String, String) = call(py, &library::REQUESTS, method, (code,))?;
-            Ok(match status.as_str() {
-                "incomplete" => json!({"status": status, "indent": indent}),
-                _ => json!({"status": status}),
-            })
+            let completeness = match status.as_str() {
+                "incomplete" => Completeness::Incomplete { indent },
+                "invalid" => Completeness::Invalid,
+                _ => Completeness::Complete,
+            };
+            Ok(completeness.result())
         }
-        "complete" => {
-            let at = place_of(params)?;
-            let (matches, start, end): (Vec<(String, String)>, u64, u64) = call(py, &library::COMPLETE, method, at)?;
-            let matches: Vec<_> = matches.iter().map(|(text, kind)| json!({"text": text, "type": kind})).collect();
-            Ok(json!({"matches": matches, "start": start, "end": end}))
+        Question::Complete(Place { code, cursor }) => {
+            let (matches, start, end): (Vec<_>, _, _) = call(py, &library::COMPLETE, method, (code, cursor))?;
+            Ok(questions::completions(matches, start..end))
         }
-        "inspect" => {
-            let found: Option<String> = call(py, &library::INTROSPECT, method, place_of(params)?)?;
-            Ok(match found {
-                Some(text) => json!({"found": true, "data": {"text/plain": text}}),
-                None => json!({"found": false, "data": {}}),
-            })
+        Question::Inspect(Place { code, cursor }) => {
+            let found: Option<String> = call(py, &library::INTROSPECT, method, (code, cursor))?;
+            Ok(questions::inspection(found.as_deref()))
         }
-        "variables" => {
-            if !params.is_object() {
-                return Err(Refusal::new(Code::BadParams, "`params` is an object"));
-            }
-            let found: Vec<(String, String, String)> = call(py, &library::INTROSPECT, method, ())?;
-            let variables: Vec<_> = found
-                .iter()
-                .map(|(name, kind, summary)| json!({"name": name, "type": kind, "summary": summary}))
-                .collect();
-            Ok(json!({"variables": variables}))
+        Question::Variables => {
+            let found: Vec<_> = call(py, &library::INTROSPECT, method, ())?;
+            Ok(questions::variables(found))
         }
-        _ => Err(Refusal::new(Code::UnknownMethod, format!("unknown method {method:?}"))),
-    }
-}
-
-fn code_of(params: &Value) -> Result<&str, Refusal> {
-    match params.get("code") {
-        Some(Value::String(code)) => Ok(code),
-        _ => Err(Refusal::new(Code::BadParams, "`code` is a string")),
-    }
-}
-
-/// Code and a place in it, counted in Unicode code points.
-fn place_of(params: &Value) -> Result<(&str, u64), Refusal> {
-    let code = code_of(params)?;
-    match params.get("cursor").and_then(Value::as_u64) {
-        Some(cursor) if cursor <= code.chars().count() as u64 => Ok((code, cursor)),
-        _ => Err(Refusal::new(Code::BadParams, "`cursor` is a number of code points, at most those of `code`")),
     }
 }
 

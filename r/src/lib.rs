@@ -6,35 +6,28 @@
 #![expect(unsafe_code, reason = "the entry point, and bringing up R")]
 
 mod bootstrap;
+mod cell;
 mod console;
-mod device;
-mod events;
-mod failure;
-mod feed;
-mod hooks;
-mod large;
-#[cfg(target_os = "linux")]
-mod last_calls;
 mod libr;
-mod main_cell;
-mod names;
-mod nudge;
-mod output;
 mod plots;
-mod positions;
-mod quit;
-mod rapi;
-mod reads;
 mod requests;
-mod result;
+mod runtime;
+mod signals;
 
+use console::callbacks;
 use libc::{c_char, c_int};
 use libr::by_name::looked_up;
+use runtime::{own::Native, session, top};
+use signals::{interpose, interrupts};
 use std::ffi::CString;
 use worker::config::Config;
 use worker::engine::Engine;
 use worker::interrupt;
+use worker::protocol::questions::ENGINE_REQUESTS;
 use worker::protocol::{CORE_REQUESTS, Capabilities};
+
+/// The functions of each room that R code of ours calls.
+const NATIVES: [&[Native]; 3] = [&plots::NATIVES, &cell::NATIVES, &console::NATIVES];
 
 /// The engine's entry point: opens the session that `config_json` describes, runs it, and gives the process's exit status.
 ///
@@ -69,7 +62,7 @@ fn complain(message: &str) -> i32 {
 
 fn open(config: &Config) -> Result<Engine, String> {
     let mut requests = CORE_REQUESTS.to_vec();
-    requests.extend(requests::METHODS);
+    requests.extend(ENGINE_REQUESTS);
     let capabilities =
         Capabilities { images: true, requests, limits: config.limits.clone(), ..Capabilities::default() };
     Engine::open(config, capabilities).map_err(|error| error.to_string())
@@ -85,42 +78,22 @@ unsafe fn start(config: &Config, engine: Engine) {
     let mut arguments: Vec<*mut c_char> =
         arguments.filter_map(|argument| CString::new(argument).ok()).map(CString::into_raw).collect();
     let count = c_int::try_from(arguments.len()).unwrap_or(c_int::MAX);
-    let plot = config.plot;
+    bootstrap::prepare(&NATIVES, config.plot);
+    session::open(engine);
     looked_up();
     // SAFETY: R's own order of initialisation; the argument vector outlives the process.
     unsafe {
         libr::R_SignalHandlers = 0;
         libr::Rf_initialize_R(count, Vec::leak(std::mem::take(&mut arguments)).as_mut_ptr());
-        console::install(engine, plot);
-        handle_interrupts();
-        hooks::install();
+        callbacks::install();
+        interrupts::install();
+        interpose::install();
         #[cfg(target_os = "linux")]
-        last_calls::install();
-        nudge::start();
+        signals::crash_traceback::install();
+        interrupts::start_resending();
         interrupt::allow();
         libr::setup_Rmainloop();
         interrupt::forbid();
     }
-    console::note_top();
-}
-
-/// Puts our SIGINT handler in its place, also when some library has put its own there.
-fn handle_interrupts() {
-    if !interrupt::is_installed() {
-        interrupt::install(interrupted, note_interrupt);
-    }
-}
-
-/// An interrupt has reached R's thread, in signal context: jumps when R waits where it allows for that.
-extern "C" fn interrupted() {
-    failure::note_strike();
-    hooks::pass_on();
-    note_interrupt();
-}
-
-/// Tells R of an interrupt.
-pub(crate) extern "C" fn note_interrupt() {
-    failure::note_strike();
-    looked_up().set_interrupt_pending(true);
-    nudge::wake();
+    top::note();
 }

@@ -20,9 +20,9 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = Language::Python)]
     lang: Language,
 
-    /// The Python to host: a path, a name on PATH or a virtual environment [default: $VIRTUAL_ENV, $CONDA_PREFIX, the
-    /// nearest .venv upwards, python3 on PATH].
-    #[arg(long, value_name = "PATH")]
+    /// The Python to host: a path, a virtual environment, a version such as 3.12, or a name on PATH [default: $VIRTUAL_ENV,
+    /// $CONDA_PREFIX, the nearest .venv upwards, python3 on PATH].
+    #[arg(long, value_name = "PATH|VERSION")]
     python: Option<PathBuf>,
 
     /// The R to host, by its home directory [default: $R_HOME, R on PATH].

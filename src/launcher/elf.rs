@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// The part of an executable that matters here.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Executable {
-    /// The shared libraries that it needs.
+    /// The shared libraries that it needs, by name or, as in python-build-standalone, by path.
     pub needed: Vec<String>,
     /// `DT_RPATH`, which is searched before `LD_LIBRARY_PATH`; empty when there is a `DT_RUNPATH`.
     pub rpath: Vec<PathBuf>,
@@ -48,20 +48,18 @@ fn read_dynamic<'a, R: ReadRef<'a>>(data: R, origin: &Path) -> Option<Executable
         let end = rest.iter().position(|byte| *byte == 0)?;
         std::str::from_utf8(&rest[..end]).ok()
     };
+    let origin = origin.to_string_lossy();
+    let expanded = |text: &str| text.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin);
     let folders = |tag| -> Vec<PathBuf> {
         let list = value(tag).and_then(string).unwrap_or_default();
-        let origin = origin.to_string_lossy();
-        list.split(':')
-            .filter(|part| !part.is_empty())
-            .map(|part| part.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin).into())
-            .collect()
+        list.split(':').filter(|part| !part.is_empty()).map(|part| expanded(part).into()).collect()
     };
     let runpath = folders(elf::DT_RUNPATH);
     Some(Executable {
         needed: entries
             .iter()
             .filter(|entry| entry.d_tag(endian) == elf::DT_NEEDED)
-            .filter_map(|entry| string(entry.d_val(endian)).map(str::to_owned))
+            .filter_map(|entry| string(entry.d_val(endian)).map(expanded))
             .collect(),
         rpath: if runpath.is_empty() { folders(elf::DT_RPATH) } else { Vec::new() },
         runpath,
@@ -72,16 +70,7 @@ fn read_dynamic<'a, R: ReadRef<'a>>(data: R, origin: &Path) -> Option<Executable
 
 /// Whether the table holds this name. Linkers share tails of names only, never what comes after a NUL.
 fn names(strings: &[u8], name: &[u8]) -> bool {
-    let mut rest = strings;
-    // Skipping to each NUL by `position` is a memchr in effect, and much faster than comparing windows.
-    while let Some(at) = rest.iter().position(|byte| *byte == 0) {
-        rest = &rest[at..];
-        if rest.starts_with(name) {
-            return true;
-        }
-        rest = &rest[1..];
-    }
-    false
+    memchr::memmem::find(strings, name).is_some()
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod listen_error;
 mod probe;
 mod pyenv;
 mod python;
+mod python_error;
 mod r;
 mod sandbox;
 mod screen;
@@ -33,6 +34,7 @@ mod start;
 mod start_error;
 mod sys;
 mod terminal;
+mod version;
 
 use activation::Handed;
 use cli::{Accepted, Surroundings, Transport, Wish};

@@ -18,8 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Runs on any Python, so that an old one is told from something that is none.
 const QUESTION: &str = "\
 import sys, sysconfig
-sys.stdout.write('worker-probe %s %d %d %d' % (getattr(getattr(sys, 'implementation', None), 'name', '?'),
-    sys.version_info[0], sys.version_info[1], bool(sysconfig.get_config_var('Py_GIL_DISABLED'))))
+sys.stdout.write('worker-probe %s %d %d %d %d' % ((getattr(getattr(sys, 'implementation', None), 'name', '?'),)
+    + tuple(sys.version_info[:3]) + (bool(sysconfig.get_config_var('Py_GIL_DISABLED')),)))
 ";
 
 /// What an interpreter says of itself.
@@ -29,6 +29,8 @@ pub struct Answer {
     pub implementation: String,
     /// Major and minor version.
     pub version: (u32, u32),
+    /// The third number of the version.
+    pub patch: u32,
     /// It has no global lock, and so another ABI.
     pub free_threaded: bool,
 }
@@ -131,7 +133,7 @@ fn read_answer(text: &str) -> Option<Answer> {
     let mut words = text.rsplit_once("worker-probe ")?.1.split_whitespace();
     let implementation = words.next()?.to_owned();
     let mut number = || words.next()?.parse().ok();
-    Some(Answer { implementation, version: (number()?, number()?), free_threaded: number()? != 0 })
+    Some(Answer { implementation, version: (number()?, number()?), patch: number()?, free_threaded: number()? != 0 })
 }
 
 #[cfg(test)]
@@ -153,8 +155,8 @@ pub mod tests {
         let cache = tempfile::tempdir().unwrap();
         let count = folder.path().join("count");
         let python = folder.path().join("python");
-        script(&python, &format!("echo x >> {}; echo hello; echo worker-probe cpython 3 12 0", count.display()));
-        let answer = Answer { implementation: "cpython".into(), version: (3, 12), free_threaded: false };
+        script(&python, &format!("echo x >> {}; echo hello; echo worker-probe cpython 3 12 1 0", count.display()));
+        let answer = Answer { implementation: "cpython".into(), version: (3, 12), patch: 1, free_threaded: false };
         for _ in 0..3 {
             assert_eq!(ask(&python, Some(cache.path())).unwrap(), answer);
         }

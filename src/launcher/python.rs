@@ -2,21 +2,24 @@
 //!
 //! The interpreter's path is kept as it was chosen: CPython finds the virtual environment from it.
 
+use super::python_error::PythonError;
 use super::search::Search;
-use super::{elf, probe, pyenv, sys};
+use super::{elf, probe, pyenv, sys, version};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// The oldest CPython that the engine runs under.
-const OLDEST: (u32, u32) = (3, 10);
+pub const OLDEST: (u32, u32) = (3, 10);
 
 /// A Python to host.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Interpreter {
     /// The path as it was chosen, absolute and not resolved.
     pub executable: PathBuf,
+    /// Its major and minor version.
+    pub version: (u32, u32),
     /// How it comes up.
     pub route: Route,
 }
@@ -30,90 +33,11 @@ pub enum Route {
     Exec,
 }
 
-/// Why there is no Python to host, and what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum PythonError {
-    /// Nothing was named and nothing was found.
-    #[error("no Python found: neither $VIRTUAL_ENV, $CONDA_PREFIX, a .venv upwards of {}, nor python3 on PATH; name one with --python PATH", .0.display())]
-    Nowhere(PathBuf),
-    /// The named one is not there.
-    #[error("no such interpreter: {} ({origin})", path.display())]
-    Missing {
-        /// The path.
-        path: PathBuf,
-        /// What named it.
-        origin: &'static str,
-    },
-    /// A name without a slash that is not on PATH.
-    #[error("no {} on PATH (--python)", .0.display())]
-    NotOnPath(PathBuf),
-    /// It cannot be executed.
-    #[error("{} ({origin}) is not executable", path.display())]
-    NotExecutable {
-        /// The path.
-        path: PathBuf,
-        /// What named it.
-        origin: &'static str,
-    },
-    /// A virtual environment whose Python is gone.
-    #[error("the virtual environment {} is broken: {what} is gone; make the environment anew, or name another Python with --python PATH", folder.display())]
-    BrokenVenv {
-        /// The environment.
-        folder: PathBuf,
-        /// What is missing.
-        what: String,
-    },
-    /// A virtual environment without a Python.
-    #[error("{} ({origin}) has no bin/python; make the environment anew, or name a Python with --python PATH", folder.display())]
-    EmptyEnvironment {
-        /// The environment.
-        folder: PathBuf,
-        /// What named it.
-        origin: &'static str,
-    },
-    /// pyenv has nothing of that name in force.
-    #[error(
-        "pyenv has no {name} in version {versions} (set by {origin}): install that version, choose another with `pyenv local`, or name a Python with --python PATH"
-    )]
-    Pyenv {
-        /// The command.
-        name: String,
-        /// The versions that are in force.
-        versions: String,
-        /// What set them.
-        origin: String,
-    },
-    /// It is something else.
-    #[error("{} is not CPython: {why}", path.display())]
-    NotPython {
-        /// The path.
-        path: PathBuf,
-        /// What it is instead.
-        why: String,
-    },
-    /// It is too old.
-    #[error("{} is Python {}.{}: 3.10 or newer is needed; name one with --python PATH", path.display(), version.0, version.1)]
-    TooOld {
-        /// The path.
-        path: PathBuf,
-        /// Its version.
-        version: (u32, u32),
-    },
-    /// It is free-threaded.
-    #[error("{} is a free-threaded build of Python, which has another ABI: name an ordinary build with --python PATH", .0.display())]
-    FreeThreaded(PathBuf),
-    /// It could not be read.
-    #[error("{}: {error}", path.display())]
-    Io {
-        /// The path.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-}
-
 /// Finds the Python that `--python` names, or else the one that the user would get.
 pub fn find(wish: Option<&Path>, search: &Search<'_>) -> Result<Interpreter, PythonError> {
+    if let Some(request) = wish.and_then(Path::to_str).and_then(version::parse) {
+        return version::find(&request, search);
+    }
     let (path, origin) = choose(wish, search)?;
     inspect(path, origin, search)
 }
@@ -151,14 +75,15 @@ fn choose(wish: Option<&Path>, search: &Search<'_>) -> Result<(PathBuf, &'static
 }
 
 /// The interpreter of an environment; a dangling link counts, so that it can be told what is wrong with it.
-fn environment(folder: &Path) -> Option<PathBuf> {
+pub fn environment(folder: &Path) -> Option<PathBuf> {
     ["python", "python3"]
         .iter()
         .map(|name| folder.join("bin").join(name))
         .find(|path| fs::symlink_metadata(path).is_ok())
 }
 
-fn inspect(path: PathBuf, origin: &'static str, search: &Search<'_>) -> Result<Interpreter, PythonError> {
+/// What an interpreter is, by looking at it.
+pub fn inspect(path: PathBuf, origin: &'static str, search: &Search<'_>) -> Result<Interpreter, PythonError> {
     let venv = Venv::of(&path);
     let real = match fs::canonicalize(&path) {
         Ok(real) => real,
@@ -196,13 +121,13 @@ fn inspect(path: PathBuf, origin: &'static str, search: &Search<'_>) -> Result<I
         Some((name, (version, flags))) => {
             check(&path, version, flags.contains('t'))?;
             let library = locate(name, &executable, venv.as_ref(), search);
-            Ok(Interpreter { executable: path, route: Route::Library(library) })
+            Ok(Interpreter { executable: path, version, route: Route::Library(library) })
         }
         None if executable.exports_python => {
             let version = executable_version(&real).or_else(|| venv.and_then(|venv| venv.version));
             let Some(version) = version else { return probed(path, search) };
             check(&path, version, executable.exports_free_threaded)?;
-            Ok(Interpreter { executable: path, route: Route::Exec })
+            Ok(Interpreter { executable: path, version, route: Route::Exec })
         }
         None => probed(path, search),
     }
@@ -222,10 +147,11 @@ fn probed(path: PathBuf, search: &Search<'_>) -> Result<Interpreter, PythonError
     let answer = probe::ask(&path, search.cache)
         .map_err(|error| PythonError::NotPython { path: path.clone(), why: error.to_string() })?;
     if answer.implementation != "cpython" && answer.implementation != "?" {
-        return Err(PythonError::NotPython { path, why: format!("it calls itself {}", answer.implementation) });
+        let (name, version) = (answer.implementation, answer.version);
+        return Err(PythonError::OtherImplementation { path, name, version });
     }
     check(&path, answer.version, answer.free_threaded)?;
-    Ok(Interpreter { executable: path, route: Route::Exec })
+    Ok(Interpreter { executable: path, version: answer.version, route: Route::Exec })
 }
 
 fn starts_with_script_mark(path: &Path) -> io::Result<bool> {
@@ -234,7 +160,8 @@ fn starts_with_script_mark(path: &Path) -> io::Result<bool> {
     Ok(&start[..length] == b"#!")
 }
 
-/// The library's full path where it can be told, in the order in which the system would search.
+/// The library's full path where it can be told, in the order in which the system would search. A name that is a path
+/// already stays what it is.
 fn locate(name: &str, executable: &elf::Executable, venv: Option<&Venv>, search: &Search<'_>) -> PathBuf {
     let environment = search.variable("LD_LIBRARY_PATH").unwrap_or_default();
     // An environment made with --copies has an executable that was moved away from its library.
@@ -251,6 +178,7 @@ fn locate(name: &str, executable: &elf::Executable, venv: Option<&Venv>, search:
 
 /// `libpython3.13t.so.1.0` is version 3.13 with the flag `t`.
 fn library_version(name: &str) -> Option<((u32, u32), &str)> {
+    let name = name.rsplit('/').next()?;
     let (version, _) = name.strip_prefix("libpython")?.split_once(".so")?;
     split_version(version)
 }

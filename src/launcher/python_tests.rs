@@ -54,28 +54,28 @@ fn the_order_of_the_search() {
     let mut world = World::new();
     assert!(world.find(None).unwrap_err().contains("--python PATH"));
 
-    let usual = world.python("bin/python", "cpython 3 12 0");
+    let usual = world.python("bin/python", "cpython 3 12 0 0");
     world.env.insert("PATH", world.path("bin").into());
     assert_eq!(world.find(None).unwrap(), usual);
-    let usual = world.python("bin/python3", "cpython 3 12 0");
+    let usual = world.python("bin/python3", "cpython 3 12 0 0");
     assert_eq!(world.find(None).unwrap(), usual);
 
-    let venv = world.python("work/.venv/bin/python", "cpython 3 12 0");
+    let venv = world.python("work/.venv/bin/python", "cpython 3 12 0 0");
     assert_eq!(world.find(None).unwrap(), usual, "a folder without pyvenv.cfg is no environment");
     world.write("work/.venv/pyvenv.cfg", "");
     assert_eq!(world.find(None).unwrap(), venv);
 
     world.env.insert("CONDA_PREFIX", world.path("conda").into());
     assert_eq!(world.find(None).unwrap(), venv, "a conda environment may have no Python");
-    let conda = world.python("conda/bin/python", "cpython 3 12 0");
+    let conda = world.python("conda/bin/python", "cpython 3 12 0 0");
     assert_eq!(world.find(None).unwrap(), conda);
 
     world.env.insert("VIRTUAL_ENV", world.path("env").into());
     assert!(world.find(None).unwrap_err().contains("$VIRTUAL_ENV"));
-    let active = world.python("env/bin/python", "cpython 3 12 0");
+    let active = world.python("env/bin/python", "cpython 3 12 0 0");
     assert_eq!(world.find(None).unwrap(), active);
 
-    let named = world.python("other/python3.13", "cpython 3 13 0");
+    let named = world.python("other/python3.13", "cpython 3 13 0 0");
     assert_eq!(world.find(Some(&named)).unwrap(), named);
     assert_eq!(
         world.find(Some(Path::new("../../other/python3.13"))).unwrap(),
@@ -86,16 +86,94 @@ fn the_order_of_the_search() {
 }
 
 #[test]
+fn a_version_is_looked_for_in_order() {
+    let mut world = World::new();
+    let find = |world: &World, wish: &str| world.find(Some(Path::new(wish)));
+    world.env.insert("HOME", world.path("home").into());
+    world.env.insert("PATH", world.path("bin").into());
+    let error = find(&world, "3.12").unwrap_err();
+    for words in ["no Python 3.12 found", "on PATH", "home/.pyenv/versions", "home/.local/share/uv/python", "--python"]
+    {
+        assert!(error.contains(words), "{words:?} is not in {error:?}");
+    }
+    let usual = world.python("bin/python3", "cpython 3 12 9 0");
+    assert_eq!(find(&world, "3.12").unwrap(), usual);
+    let conda = world.python("conda/bin/python", "cpython 3 12 8 0");
+    world.env.insert("CONDA_PREFIX", world.path("conda").into());
+    assert_eq!(find(&world, "3.12").unwrap(), conda);
+
+    let uv = |folder: &str, version: &str| {
+        let name = format!("{folder}/cpython-{version}-linux-{}-gnu/bin/python3.12", std::env::consts::ARCH);
+        world.python(&name, "cpython 3 12 4 0")
+    };
+    let managed = uv("home/.local/share/uv/python", "3.12.4");
+    uv("home/.local/share/uv/python", "3.12.5+freethreaded");
+    let in_data = uv("data/uv/python", "3.12.4");
+    let installed = uv("installed", "3.12.4");
+    assert_eq!(find(&world, "3.12").unwrap(), managed);
+    world.env.insert("XDG_DATA_HOME", world.path("data").into());
+    assert_eq!(find(&world, "3.12").unwrap(), in_data);
+    world.env.insert("UV_PYTHON_INSTALL_DIR", world.path("installed").into());
+    assert_eq!(find(&world, "3.12").unwrap(), installed);
+
+    let of = |version: &str| world.python(&format!("{version}/bin/python3"), "cpython 3 12 1 0");
+    let [_, newest] = ["3.12.2", "3.12.10"].map(|version| of(&format!("home/.pyenv/versions/{version}")));
+    assert_eq!(find(&world, "cpython-3.12").unwrap(), newest);
+    let elsewhere = of("pyenv/versions/3.12.1");
+    world.env.insert("PYENV_ROOT", world.path("pyenv").into());
+    assert_eq!(find(&world, "cpython-3.12").unwrap(), elsewhere);
+
+    let on_path = world.python("bin/python3.12", "cpython 3 12 7 0");
+    for wish in ["3.12", "312", "python3.12", "py312", "3.12.7"] {
+        assert_eq!(find(&world, wish).unwrap(), on_path, "{wish}");
+    }
+    assert_eq!(find(&world, "3.12.4").unwrap(), installed, "the last number is honoured");
+    assert_eq!(find(&world, "3.12.9").unwrap(), usual);
+    assert_eq!(find(&world, "3").unwrap(), usual);
+    assert_eq!(find(&world, "python3").unwrap(), usual);
+    assert!(find(&world, "3.12.99").is_err());
+}
+
+#[test]
+fn a_version_that_cannot_be_hosted_is_refused_plainly() {
+    let mut world = World::new();
+    let find = |world: &World, wish: &str| world.find(Some(Path::new(wish))).unwrap_err();
+    world.env.insert("PATH", world.path("bin").into());
+    for (wish, words) in [
+        ("3.9", "Python 3.9 is too old to be hosted"),
+        ("2", "Python 2 is too old"),
+        ("python2.7", "Python 2.7 is too old"),
+        ("3.14t", "a free-threaded build of Python has another ABI"),
+        ("3.13+freethreaded", "--python 3.13"),
+        ("pypy3.10", "no pypy3.10 on PATH"),
+    ] {
+        let error = find(&world, wish);
+        assert!(error.contains(words), "{words:?} is not in {error:?}");
+    }
+    world.python("bin/python3", "pypy 3 12 0 0");
+    assert!(find(&world, "3.12").contains("no Python 3.12 found"), "it was not what was asked for");
+    world.python("bin/python3.13", "cpython 3 13 0 1");
+    assert!(find(&world, "3.13").contains("free-threaded"));
+    world.shim("pyenv/shims/python3.13");
+    fs::create_dir_all(world.path("pyenv/versions")).unwrap();
+    let usual = world.python("pyenv/versions/3.13.1/bin/python3.13", "cpython 3 13 1 0");
+    let path = std::env::join_paths([world.path("pyenv/shims"), world.path("bin")]).unwrap();
+    world.env.insert("PATH", path);
+    world.env.insert("PYENV_ROOT", world.path("pyenv").into());
+    assert_eq!(world.find(Some(Path::new("3.13"))).unwrap(), usual, "a shim that is not in force is passed over");
+}
+
+#[test]
 fn what_cannot_be_hosted_is_refused_clearly() {
     let world = World::new();
     let refused = |path: &Path| world.find(Some(path)).unwrap_err();
     assert!(refused(&world.path("none")).contains("no such interpreter"));
     assert!(refused(Path::new("python3.99")).contains("on PATH"));
     assert!(refused(&world.write("plain", "")).contains("not executable"));
-    assert!(refused(&world.python("old", "cpython 3 9 0")).contains("3.10 or newer"));
-    assert!(refused(&world.python("ancient", "? 2 7 0")).contains("3.10 or newer"));
-    assert!(refused(&world.python("free", "cpython 3 13 1")).contains("free-threaded"));
-    assert!(refused(&world.python("pypy", "pypy 3 11 0")).contains("pypy"));
+    assert!(refused(&world.python("old", "cpython 3 9 0 0")).contains("3.10 or newer"));
+    assert!(refused(&world.python("ancient", "? 2 7 0 0")).contains("3.10 or newer"));
+    assert!(refused(&world.python("free", "cpython 3 13 0 1")).contains("free-threaded"));
+    assert!(refused(&world.python("pypy", "pypy 3 11 0 0")).contains("pypy (Python 3.11)"));
     assert!(refused(&world.python("teapot", "")).contains("not CPython"));
     assert!(refused(Path::new("/bin/true")).contains("not CPython"));
     assert!(refused(world.top.path()).contains("no bin/python"));
@@ -110,7 +188,7 @@ fn a_broken_environment_says_what_is_gone() {
     let error = world.find(Some(&world.path("env/bin/python"))).unwrap_err();
     assert!(error.contains("env is broken") && error.contains("gone/bin/python3 is gone"), "{error}");
 
-    world.python("copy/bin/python", "cpython 3 12 0");
+    world.python("copy/bin/python", "cpython 3 12 0 0");
     world.write("copy/pyvenv.cfg", &format!("home = {}\n", world.path("gone/bin").display()));
     let error = world.find(Some(&world.path("copy"))).unwrap_err();
     assert!(error.contains("copy is broken") && error.contains("gone/bin is gone"), "{error}");
@@ -122,8 +200,8 @@ fn pyenv_shims_are_resolved_as_pyenv_would() {
     world.shim("pyenv/shims/python3");
     world.env.insert("PATH", std::env::join_paths([world.path("pyenv/shims"), world.path("bin")]).unwrap());
     fs::create_dir_all(world.path("pyenv/versions")).unwrap();
-    let system = world.python("bin/python3", "cpython 3 12 0");
-    let of = |version: &str| world.python(&format!("pyenv/versions/{version}/bin/python3"), "cpython 3 12 0");
+    let system = world.python("bin/python3", "cpython 3 12 0 0");
+    let of = |version: &str| world.python(&format!("pyenv/versions/{version}/bin/python3"), "cpython 3 12 0 0");
     let (old, newer, newest, named) = (of("3.11.7"), of("3.12.1"), of("3.12.10"), of("mine"));
 
     assert_eq!(world.find(None).unwrap(), system, "without a choice it is the system's");

@@ -22,10 +22,16 @@ impl Search<'_> {
 
     /// The first executable file of this name on PATH, leaving out one folder.
     pub fn on_path(&self, name: &str, except: Option<&Path>) -> Option<PathBuf> {
-        let path = self.variable("PATH")?;
-        std::env::split_paths(&path)
-            .filter(|folder| !folder.as_os_str().is_empty() && Some(folder.as_path()) != except)
-            .map(|folder| self.cwd.join(folder).join(name))
-            .find(|file| file.is_file() && sys::is_executable(file))
+        self.all_on_path(name).find(|file| except.is_none() || file.parent() != except)
+    }
+
+    /// Every executable file of this name on PATH, in its order.
+    pub fn all_on_path(&self, name: &str) -> impl Iterator<Item = PathBuf> {
+        let path = self.variable("PATH").unwrap_or_default();
+        let folders: Vec<_> = std::env::split_paths(&path).filter(|folder| !folder.as_os_str().is_empty()).collect();
+        folders
+            .into_iter()
+            .map(move |folder| self.cwd.join(folder).join(name))
+            .filter(|file| file.is_file() && sys::is_executable(file))
     }
 }

@@ -7,7 +7,7 @@ use super::python::{self, Route};
 use super::r;
 use super::search::Search;
 use super::start_error::StartError;
-use super::{environment, exec, host, sys};
+use super::{environment, exec, host, sys, version};
 use crate::config::{Config, Dialect, Lang, PythonConfig, RConfig};
 use crate::tree;
 use std::convert::Infallible;
@@ -53,6 +53,9 @@ impl Beginning {
 
     /// A path of the command line as an absolute one; a bare name that is no file here stays a name.
     fn absolute(&self, path: &Path) -> PathBuf {
+        if version::is_bare(path) {
+            return path.to_path_buf();
+        }
         let full = self.folder.join(path);
         if path.components().count() > 1 || full.exists() { full } else { path.to_path_buf() }
     }

@@ -1,7 +1,7 @@
 //! Why a session does not start, in words that say what to do about it.
 
 use super::limits::LimitError;
-use super::python::PythonError;
+use super::python_error::PythonError;
 use super::r::RError;
 use std::error::Error as _;
 use std::io;

@@ -16,8 +16,8 @@ pub struct ProcessStat {
 }
 
 /// Gives the number of every process.
-pub fn each_process(mut each: impl FnMut(i32)) {
-    each_number(c"/proc".as_ptr(), |pid| each(pid));
+pub fn each_process(each: impl FnMut(i32)) {
+    each_number(c"/proc".as_ptr(), each);
 }
 
 /// Gives the number of every child of a process, ended ones that nobody has waited for included. False where the kernel

@@ -87,8 +87,9 @@ fn leaves_nothing_after(startup: &Path, code: &str, transport: &str) {
     while code.contains("os.getpid(), signal.SIGSTOP") && !is_stopped() {
         std::thread::yield_now();
     }
-    assert!(left_of(pid, &named).len() > named.len(), "all live before: {named:?}");
+    let all_live = left_of(pid, &named).len() > named.len();
     supervisor.kill().unwrap();
+    assert!(all_live, "the session or what it started was gone before its supervisor was: {named:?}");
     supervisor.wait().unwrap();
     let killed = Instant::now();
     loop {
@@ -187,7 +188,9 @@ fn l3_a_session_that_starts_or_finalises_ends() {
     std::fs::write(&profile, format!("{slow}time.sleep(1000)")).unwrap();
     leaves_nothing_after(&profile, "'never'", "socket");
     leaves_nothing(
-        &format!("import atexit\n@atexit.register\ndef late():\n    exec({slow:?})\n    time.sleep(1000)\nexit()"),
+        &format!(
+            "import atexit\n@atexit.register\ndef late():\n    exec({slow:?}, globals())\n    time.sleep(1000)\nexit()"
+        ),
         "socket",
     );
     leaves_nothing(

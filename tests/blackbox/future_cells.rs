@@ -3,10 +3,13 @@
 use crate::harness::Session;
 use crate::pythons::for_each_python;
 
+/// Fails where annotations are evaluated: by the definition, or since Python 3.14 when they are asked for.
+const EAGER: &str = "def before(x: no_such_name): pass\nbefore.__annotations__";
+
 #[test]
 fn p4_a_future_import_holds_in_later_cells() {
     for_each_python(|s, _| {
-        s.run("def before(x: no_such_name): pass").failed("NameError");
+        s.run(EAGER).failed("NameError");
         s.says("from __future__ import annotations", "");
         s.says("def after(x: no_such_name): pass\nprint(after.__annotations__)", "{'x': 'no_such_name'}\n");
         s.says("class A:\n    y: nor_this\nprint(A.__annotations__)", "{'y': 'nor_this'}\n");
@@ -16,9 +19,10 @@ fn p4_a_future_import_holds_in_later_cells() {
 
 #[test]
 fn p4_a_future_import_of_a_cell_that_does_not_compile_does_not_hold() {
-    let mut s = Session::python();
-    s.run("from __future__ import annotations\n)").failed("SyntaxError");
-    s.run("def f(x: no_such_name): pass").failed("NameError");
+    for_each_python(|s, _| {
+        s.run("from __future__ import annotations\n)").failed("SyntaxError");
+        s.run(EAGER).failed("NameError");
+    });
 }
 
 #[test]

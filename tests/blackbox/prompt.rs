@@ -2,7 +2,7 @@
 
 use crate::cells::prompt_prints;
 use crate::harness::{LIMIT, Session, bare_launch, launch, launch_on};
-use crate::pythons::{self, for_each_python};
+use crate::pythons::{self, CLEARED, for_each_python};
 use crate::said::text_of;
 use std::process::Command;
 use worker::client::{Batch, Event, Ready, Worker};
@@ -80,8 +80,15 @@ fn p7_a_conda_prefix_is_honoured() {
 fn p7_python3_on_path_is_the_last_resort() {
     let folder = tempfile::tempdir().unwrap();
     let path = std::env::join_paths([pythons::default().path.parent().unwrap(), "/usr/bin".as_ref(), "/bin".as_ref()]);
-    let mut s = Session::start(bare_launch("python").env("PATH", path.unwrap()).directory(folder.path()));
-    s.says("import sys\nprint(sys.version_info[:2] == (3, 11) or sys.executable)", "True\n");
+    let mut plain = Command::new("env");
+    for name in CLEARED {
+        plain.env_remove(name);
+    }
+    let asked = "import sys\nprint(sys.executable, sys.version)";
+    let path = path.unwrap();
+    let said = plain.args(["python3", "-c", asked]).env("PATH", &path).current_dir(folder.path()).output().unwrap();
+    let mut s = Session::start(bare_launch("python").env("PATH", path).directory(folder.path()));
+    s.says(asked, &String::from_utf8(said.stdout).unwrap());
 }
 
 #[test]

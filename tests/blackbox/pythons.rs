@@ -50,7 +50,10 @@ pub const CLEARED: [&str; 18] = [
     "LISTEN_FDS",
 ];
 
-/// Every interpreter from 3.10 to 3.13 that is found, the default first.
+/// The minor versions that a worker must serve.
+const MINORS: std::ops::RangeInclusive<u32> = 10..=15;
+
+/// Every interpreter of [`MINORS`] that is found, the default first.
 pub fn all() -> &'static [Python] {
     static FOUND: OnceLock<Vec<Python>> = OnceLock::new();
     FOUND.get_or_init(find)
@@ -58,7 +61,7 @@ pub fn all() -> &'static [Python] {
 
 /// The interpreter of tests that do not care.
 pub fn default() -> &'static Python {
-    all().first().expect("a Python from 3.10 to 3.13; name some in WORKER_TEST_PYTHONS")
+    all().first().expect("a Python from 3.10 to 3.15; name some in WORKER_TEST_PYTHONS")
 }
 
 /// Runs a test on a session of each interpreter.
@@ -70,10 +73,23 @@ pub fn for_each_python(test: impl Fn(&mut Session, &Python)) {
     }
 }
 
+/// Every one that is named must be there. Unnamed, two versions must be; `WORKER_TEST_RUNTIMES` says that this is a system
+/// of one Python, tested beside another that has several.
 #[test]
 fn several_versions_of_python_are_tested() {
     let minors: BTreeSet<_> = all().iter().map(|python| python.minor).collect();
-    assert!(minors.len() >= 2, "only {minors:?} found; name interpreters in WORKER_TEST_PYTHONS, separated by ':'");
+    let wanted = if std::env::var_os("WORKER_TEST_RUNTIMES").is_some() { 1 } else { 2 };
+    assert!(
+        minors.len() >= wanted,
+        "only {minors:?} found; name interpreters in WORKER_TEST_PYTHONS, separated by ':'"
+    );
+    if let Some(named) = std::env::var_os("WORKER_TEST_PYTHONS") {
+        for path in std::env::split_paths(&named) {
+            let real = path.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let is_tested = all().iter().any(|python| python.path.canonicalize().is_ok_and(|tested| tested == real));
+            assert!(is_tested, "{} is no Python of {MINORS:?}", path.display());
+        }
+    }
 }
 
 fn find() -> Vec<Python> {
@@ -82,7 +98,7 @@ fn find() -> Vec<Python> {
         .into_iter()
         .filter(|path| path.canonicalize().is_ok_and(|real| seen.insert(real)))
         .filter_map(|path| Some(Python { minor: minor_of(&path)?, path }))
-        .filter(|python| (10..=13).contains(&python.minor))
+        .filter(|python| MINORS.contains(&python.minor))
         .collect();
     // A middle one for the tests that do not care; the sort is stable.
     found.sort_by_key(|python| python.minor != 11);
@@ -104,7 +120,7 @@ fn candidates() -> Vec<PathBuf> {
     for folder in std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()) {
         // pyenv's are shell scripts that choose one of the above.
         if !folder.ends_with("shims") {
-            paths.extend((10..=13).map(|minor| folder.join(format!("python3.{minor}"))));
+            paths.extend(MINORS.map(|minor| folder.join(format!("python3.{minor}"))));
         }
     }
     paths.push("/usr/bin/python3".into());

@@ -101,3 +101,53 @@ fn requests_inspect_components_operators_and_strange_text() {
     let found = s.call("variables", json!({})).unwrap();
     assert_eq!(found["variables"][0], json!({"name": "bad", "type": "character", "summary": "\"a\\xffb\""}));
 }
+
+#[test]
+fn requests_tell_of_missing_arguments() {
+    let mut s = r();
+    s.says("gone <- quote(expr = ); here <- 5", "");
+    let named = |s: &mut crate::harness::Session, name: &str| {
+        let all = s.call("variables", json!({})).unwrap()["variables"].clone();
+        all.as_array().unwrap().iter().find(|one| one["name"] == name).map(|one| one["type"].clone())
+    };
+    assert_eq!(named(&mut s, "gone"), Some(json!("missing")));
+    assert_eq!(named(&mut s, "here"), Some(json!("numeric")));
+    assert!(s.call("inspect", json!({"code": "gone"})).is_ok());
+    assert!(s.call("complete", json!({"code": "gone$"})).is_ok());
+    let id = s.begin("f <- function(x, y, z = 1) {w <- 2; browser(); 3}; f(1)");
+    let wait = s.wait_for("Browse[1]> ");
+    assert_eq!(named(&mut s, "y"), Some(json!("missing")));
+    assert_eq!(named(&mut s, "z"), Some(json!("promise")));
+    assert_eq!(named(&mut s, "w"), Some(json!("numeric")));
+    s.answer(&wait, "c");
+    s.finish(&id).ok();
+}
+
+#[test]
+fn requests_inspect_what_a_debugger_sees() {
+    let mut s = r();
+    let id = s.begin("outer <- 7; f <- function(x) {w <- 2; browser(); 3}; f(1)");
+    let wait = s.wait_for("Browse[1]> ");
+    for (name, text) in [("w", "w: numeric 2"), ("outer", "outer: numeric 7"), ("f", "f(x)")] {
+        let found = s.call("inspect", json!({"code": name})).unwrap();
+        assert_eq!(found["data"]["text/plain"], text, "{found}");
+    }
+    s.answer(&wait, "c");
+    s.finish(&id).ok();
+}
+
+#[test]
+fn requests_complete_properties_and_dots() {
+    let mut s = r();
+    s.says("f <- function(x, ...) 1", "");
+    let found = s.call("complete", json!({"code": "f("})).unwrap();
+    let dots = found["matches"].as_array().unwrap().iter().find(|one| one["text"].as_str().unwrap().starts_with("..."));
+    assert_eq!(dots.unwrap()["type"], "argument", "{found}");
+    // S7 came after R 4.2.
+    if s.run("requireNamespace('S7', quietly = TRUE)").ok().result == "[1] TRUE\n" {
+        s.says("library(S7); P <- new_class('P', properties = list(zed = class_numeric)); p <- P(zed = 1)", "");
+        assert_eq!(s.call("complete", json!({"code": "p@z"})).unwrap()["matches"][0]["text"], "p@zed");
+        let found = s.call("inspect", json!({"code": "p@zed"})).unwrap();
+        assert_eq!(found["data"]["text/plain"], "p@zed: numeric 1", "{found}");
+    }
+}

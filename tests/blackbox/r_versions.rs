@@ -14,9 +14,9 @@ const NEEDED: [(&str, &str); 8] = [
         "API of WRE, \"The R API\" and \"Handling R objects in C\": values, environments, evaluation, parsing",
         "INTEGER R_CHAR R_CheckUserInterrupt R_MakeExternalPtrFn R_NewEnv R_ParseVector R_PreserveObject R_ReleaseObject \
          R_ToplevelExec R_curErrorBuf Rf_PrintValue Rf_ScalarInteger Rf_ScalarLogical Rf_ScalarReal Rf_ScalarString \
-         Rf_allocVector Rf_asInteger Rf_asLogical Rf_cons Rf_defineVar Rf_eval Rf_getAttrib Rf_getCharCE Rf_install \
+         Rf_asInteger Rf_asLogical Rf_cons Rf_defineVar Rf_eval Rf_getAttrib Rf_getCharCE Rf_install \
          Rf_isObject Rf_isString Rf_lang1 Rf_lang2 Rf_lang5 Rf_lcons Rf_mkCharLenCE Rf_onintr Rf_protect \
-         Rf_translateCharUTF8 Rf_unprotect Rf_xlength SET_VECTOR_ELT STRING_ELT TYPEOF VECTOR_ELT",
+         Rf_translateCharUTF8 Rf_unprotect Rf_xlength STRING_ELT TYPEOF VECTOR_ELT",
     ),
     ("variables that WRE documents as constants", "R_BaseEnv R_EmptyEnv R_GlobalEnv R_NilValue"),
     ("WRE, front ends, \"Embedding R under Unix-alikes\"", "Rf_initialize_R run_Rmainloop setup_Rmainloop"),

@@ -161,15 +161,16 @@ fn p9_the_debugger_is_driven_through_input() {
 
 #[test]
 fn p9_leaving_the_debugger_spares_the_next_cell() {
-    for_each_python(|s, _| {
-        for command in ["q", "c"] {
+    // A session each: at the prompt of Python 3.14 and 3.15 too, no breakpoint stops after a `q`.
+    for command in ["q", "c"] {
+        for_each_python(|s, _| {
             let id = s.begin("breakpoint()\nx = 1");
             let wait = s.wait_for("(Pdb) ");
             s.answer(&wait, command);
             s.finish(&id);
             s.says("import sys\nprint('next', sys.gettrace())", "next None\n");
-        }
-    });
+        });
+    }
 }
 
 #[test]

@@ -93,6 +93,28 @@ fn is_complete_tells_what_a_prompt_would() {
 }
 
 #[test]
+fn r13_every_language_takes_and_gives_one_shape() {
+    for mut s in [Session::python(), crate::r::r()] {
+        assert_eq!(s.call("is_complete", json!({"code": "1"})), Ok(json!({"status": "complete"})));
+        assert_eq!(s.call("is_complete", json!({"code": "1 + )"})), Ok(json!({"status": "invalid"})));
+        let unfinished = s.call("is_complete", json!({"code": "f(1,"})).unwrap();
+        assert_eq!((&unfinished["status"], unfinished["indent"].is_string()), (&json!("incomplete"), true));
+        // Without `cursor` the end is meant.
+        for method in ["complete", "inspect"] {
+            let whole = s.call(method, json!({"code": "pri"})).unwrap();
+            assert_eq!(whole, s.call(method, json!({"code": "pri", "cursor": 3})).unwrap());
+            for params in
+                [json!({"code": "x", "cursor": null}), json!({"cursor": 0}), json!({"code": "é", "cursor": 2})]
+            {
+                assert_eq!(s.call(method, params).unwrap_err().code, -32602);
+            }
+        }
+        assert_eq!(s.call("variables", json!([1])).unwrap_err().code, -32602);
+        assert_eq!(s.call("explode", json!({})).unwrap_err().code, -32601);
+    }
+}
+
+#[test]
 fn the_interpreters_requests_are_refused_at_once_while_it_is_busy() {
     let mut s = Session::python();
     let id = s.begin("print('go', flush=True)\nwhile True: pass");

@@ -110,7 +110,7 @@ fn complete_knows_modules_and_paths_without_importing_anything() {
 
 #[test]
 fn inspect_tells_signature_and_documentation() {
-    for_each_python(|s, _| {
+    for_each_python(|s, python| {
         s.says(NOISY, "");
         s.says("d = {'a': 1}", "");
         let len = described(s, "le|n([])").unwrap();
@@ -121,6 +121,12 @@ fn inspect_tells_signature_and_documentation() {
             "{method}"
         );
         assert_eq!(described(s, "noisy.meth(1, |"), Some(method));
+        if python.minor >= 14 {
+            // Nobody has asked for these annotations so far, and nobody does now.
+            s.says("def late(a: list[Noisy], *b: noisy.prop, c: 'Noisy' = 1) -> nowhere: pass", "");
+            let late = described(s, "late|").unwrap();
+            assert!(late.contains("late(a: list[Noisy], *b: noisy.prop, c: Noisy = 1)"), "{late}");
+        }
         let instance = described(s, "noisy|").unwrap();
         assert!(instance.contains("Noisy") && instance.contains("A noisy one."), "{instance}");
         assert!(described(s, "d|").unwrap().contains("{'a': 1}"));
@@ -201,7 +207,6 @@ fn bad_parameters_are_refused() {
         json!({}),
         json!([]),
         json!(["x", 1]),
-        json!({"code": "x"}),
         json!({"cursor": 0}),
         json!({"code": 1, "cursor": 0}),
         json!({"code": "x", "cursor": -1}),

@@ -1,8 +1,10 @@
 //! L5: a start that fails says what is wrong, at once and in the right place; and what a start that succeeds says.
 
 use crate::harness::{LIMIT, Session, WORKER, bare_launch, launch, launch_on};
+use crate::layouts::launch_of;
 use crate::pythons;
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use worker::client::{Event, Launch, Reason, StartError};
 use worker::protocol::EndReason;
@@ -53,6 +55,86 @@ fn l5_an_old_python_is_refused_by_its_version() {
     }
 }
 
+/// A command that answers as the default interpreter would after it had run `pretence`.
+fn pretender(folder: &Path, name: &str, pretence: &str) -> PathBuf {
+    let path = folder.join(name);
+    let python = pythons::default().path.display();
+    // It is asked by `-I -c CODE`.
+    std::fs::write(
+        &path,
+        format!("#!/bin/sh\nexec {python} -I -c 'import sys; {pretence}; exec(sys.argv[1])' \"$3\"\n"),
+    )
+    .unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    path
+}
+
+#[test]
+fn l5_what_only_looks_like_a_python_to_host_is_refused_by_its_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let named = |name: &str, pretence: &str| launch_of(&pretender(folder.path(), name, pretence));
+    let pypy = "sys.implementation.name = \"pypy\"; sys.version_info = (3, 10, 14)";
+    fails(named("pypy3.10", pypy), &["pypy3.10 is pypy (Python 3.10)", "CPython 3.10 or newer", "--python"]);
+    fails(named("old", "sys.version_info = (3, 9, 18)"), &["old is Python 3.9", "3.10 or newer", "--python"]);
+    fails(named("ancient", "sys.version_info = (2, 7, 18)"), &["ancient is Python 2.7", "3.10 or newer", "--python"]);
+    // By its name on PATH too.
+    let path = std::env::join_paths([folder.path(), Path::new("/usr/bin"), Path::new("/bin")]).unwrap();
+    fails(launch_of("pypy3.10".as_ref()).env("PATH", path), &["is pypy (Python 3.10)"]);
+}
+
+#[test]
+fn l5_a_free_threaded_python_is_refused_in_plain_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let [main, within, library, python] =
+        ["main.c", "within.c", "libpython3.14t.so.1.0", "python3.14t"].map(|name| folder.path().join(name));
+    std::fs::write(&main, "int Py_BytesMain(int, char **);\nint main(int n, char **v) { return Py_BytesMain(n, v); }")
+        .unwrap();
+    let exported = "int Py_BytesMain(int n, char **v) { return 1; }\nvoid _Py_DecRefShared(void) {}";
+    std::fs::write(&within, exported).unwrap();
+    let compile = |flags: &[&str], sources: &[&Path], to: &Path| {
+        assert!(Command::new("cc").args(flags).args(sources).arg("-o").arg(to).status().unwrap().success());
+    };
+    let words = ["python3.14t is a free-threaded build", "--python"];
+    compile(&["-rdynamic"], &[&main, &within], &python);
+    fails(launch_of(&python), &words);
+    // With a library of the name that such builds have.
+    compile(&["-shared", "-fPIC", "-Wl,-soname,libpython3.14t.so.1.0"], &[&within], &library);
+    compile(&[], &[&main, &library], &python);
+    fails(launch_of(&python), &words);
+    for wish in ["3.14t", "3.14+freethreaded", "python3.14t"] {
+        fails(launch_of(wish.as_ref()), &["free-threaded build of Python", "--python 3.14"]);
+    }
+}
+
+#[test]
+fn l5_a_version_that_is_not_there_says_where_it_was_looked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("home");
+    let launch =
+        |wish: &str| launch_of(wish.as_ref()).env("HOME", &home).without_env("PYENV_ROOT").without_env("XDG_DATA_HOME");
+    let absent = launch("3.99").without_env("UV_PYTHON_INSTALL_DIR");
+    fails(
+        absent,
+        &["no Python 3.99 found", "on PATH", "home/.pyenv/versions", "home/.local/share/uv/python", "--python"],
+    );
+    fails(launch("3.9"), &["Python 3.9 is too old", "3.10 or newer", "--python 3.12"]);
+    fails(launch("2.7"), &["Python 2.7 is too old"]);
+}
+
+#[test]
+fn p7_a_version_is_one_of_those_that_are_there() {
+    for python in pythons::all() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = format!("python3.{}", python.minor);
+        std::os::unix::fs::symlink(&python.path, folder.path().join(&name)).unwrap();
+        let full = python.prints("import platform; print(platform.python_version(), end='')");
+        for wish in [format!("3.{}", python.minor), name, format!("cpython-3.{}", python.minor), full.clone()] {
+            let mut s = Session::start(launch_of(wish.as_ref()).env("PATH", folder.path()));
+            s.says("import platform\nprint(platform.python_version())", &format!("{full}\n"));
+        }
+    }
+}
+
 #[test]
 fn l5_a_broken_virtual_environment_is_told() {
     for python in pythons::all() {
@@ -61,7 +143,7 @@ fn l5_a_broken_virtual_environment_is_told() {
         let made = Command::new(&python.path).args(["-m", "venv", "--without-pip"]).arg(&venv).output().unwrap();
         assert!(made.status.success());
         std::fs::write(venv.join("pyvenv.cfg"), "home = /no/such/home/bin\nversion = 3.11.0\n").unwrap();
-        for name in ["python", "python3", "python3.10", "python3.11", "python3.12", "python3.13"] {
+        for name in ["python", "python3", &format!("python3.{}", python.minor)] {
             let _ = std::fs::remove_file(venv.join("bin").join(name));
         }
         std::os::unix::fs::symlink("/no/such/home/bin/python3", venv.join("bin/python")).unwrap();

@@ -142,13 +142,18 @@ fn p5_errors_behind_an_error_show_the_users_frames_too() {
 
 #[test]
 fn p5_an_error_while_a_value_is_shown_begins_at_the_cell() {
-    for_each_python(|s, _| {
+    for_each_python(|s, python| {
         s.says("class C:\n    def __repr__(self): return self.what()\n    def what(self): return 5", "");
         // Python 3.13 marks the parentheses, as at its prompt.
         let without_marks = |text: &str| text.replace("    ~^^\n", "");
         let cell = s.run("x = 1\nC()").failed("TypeError");
-        let wanted = "Traceback (most recent call last):\n  File \"<cell 2>\", line 2, in <module>\n    C()\n\
-                      TypeError: __repr__ returned non-string (type int)\n";
+        let why = match python.minor {
+            ..15 => "__repr__ returned non-string (type int)",
+            15.. => "C.__repr__() must return a str, not int",
+        };
+        let wanted = format!(
+            "Traceback (most recent call last):\n  File \"<cell 2>\", line 2, in <module>\n    C()\nTypeError: {why}\n"
+        );
         assert_eq!(without_marks(&cell.stderr), wanted);
         s.says("C.what = lambda self: 1/0", "");
         let cell = s.run("C()").failed("ZeroDivisionError");

@@ -31,6 +31,8 @@ pub(crate) struct Names {
     get_var: Option<unsafe extern "C-unwind" fn(SEXP, SEXP, Rboolean, SEXP) -> SEXP>,
     /// What kind of binding a name has; API since R 4.6. Without it: `find_var_in_frame` and `promise_value`.
     binding_type: Option<unsafe extern "C-unwind" fn(SEXP, SEXP) -> c_int>,
+    /// The marker of a missing argument. Without it and `binding_type`: a name that is bound to it is not told of.
+    missing_arg: Option<NonNull<SEXP>>,
     /// A promise's value. Without it and `binding_type`: no promise is taken to have one, and `variables` shows it as such.
     promise_value: Option<unsafe extern "C-unwind" fn(SEXP) -> SEXP>,
     /// Raises the error that the parser noted. Without it: R code raises one, with less of a text.
@@ -61,6 +63,7 @@ pub(crate) fn looked_up() -> &'static Names {
 }
 
 /// The kinds of binding of `R_GetBindingType`.
+const BINDING_MISSING: c_int = 2;
 const BINDING_DELAYED: c_int = 3;
 const BINDING_FORCED: c_int = 4;
 
@@ -79,6 +82,7 @@ impl Names {
                 unbound: variable(c"R_UnboundValue"),
                 get_var: function(c"R_getVarEx"),
                 binding_type: function(c"R_GetBindingType"),
+                missing_arg: variable(c"R_MissingArg"),
                 promise_value: function(c"PRVALUE"),
                 parse_error: function(c"parseError"),
                 visible: variable(c"R_Visible"),
@@ -176,6 +180,23 @@ impl Names {
             }
             let unbound = self.unbound?.as_ptr().read();
             Some(self.promise_value.is_some_and(|value_of| value_of(value) != unbound))
+        }
+    }
+
+    /// Whether `name` is bound in `env` to the marker of a missing argument.
+    ///
+    /// # Safety
+    /// As for [`Names::binding`]; the binding is no promise without its value.
+    pub(crate) unsafe fn is_missing(&self, name: SEXP, env: SEXP) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if let Some(kind) = self.binding_type {
+                return kind(name, env) == BINDING_MISSING;
+            }
+            match (self.find_var_in_frame, self.missing_arg) {
+                (Some(get), Some(marker)) => get(env, name) == marker.as_ptr().read(),
+                _ => false,
+            }
         }
     }
 

@@ -25,7 +25,6 @@ pub type SEXPTYPE = c_uint;
 pub const PROMSXP: SEXPTYPE = 5;
 pub const LGLSXP: SEXPTYPE = 10;
 pub const STRSXP: SEXPTYPE = 16;
-pub const VECSXP: SEXPTYPE = 19;
 
 /// How a string is encoded.
 pub type cetype_t = c_int;
@@ -64,7 +63,6 @@ unsafe extern "C-unwind" {
     pub fn INTEGER(value: SEXP) -> *mut c_int;
     pub fn STRING_ELT(value: SEXP, index: isize) -> SEXP;
     pub fn VECTOR_ELT(value: SEXP, index: isize) -> SEXP;
-    pub fn SET_VECTOR_ELT(value: SEXP, index: isize, element: SEXP) -> SEXP;
     pub fn R_CHAR(chars: SEXP) -> *const c_char;
     pub fn Rf_getCharCE(chars: SEXP) -> cetype_t;
     pub fn Rf_translateCharUTF8(chars: SEXP) -> *const c_char;
@@ -78,7 +76,6 @@ unsafe extern "C-unwind" {
     pub fn Rf_ScalarLogical(value: c_int) -> SEXP;
     pub fn Rf_ScalarInteger(value: c_int) -> SEXP;
     pub fn Rf_ScalarReal(value: f64) -> SEXP;
-    pub fn Rf_allocVector(kind: SEXPTYPE, length: isize) -> SEXP;
     pub fn Rf_cons(head: SEXP, tail: SEXP) -> SEXP;
     pub fn Rf_lcons(head: SEXP, tail: SEXP) -> SEXP;
     pub fn Rf_lang1(function: SEXP) -> SEXP;

@@ -10,8 +10,9 @@
 
 use crate::libr::by_name::looked_up;
 use crate::libr::{self, SEXP};
-use crate::main_cell::MainCell;
-use crate::{bootstrap, rapi};
+use crate::plots::show;
+use crate::runtime::own::{call, is_so, muted, own};
+use crate::runtime::{api, thread::RThread};
 use libc::c_char;
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -75,23 +76,23 @@ impl Seen {
     };
 }
 
-static SEEN: MainCell<Seen> = MainCell::new(Seen::NOTHING);
+static SEEN: RThread<Seen> = RThread::new(Seen::NOTHING);
 
 /// What R had noted of calls when the expression began.
-static CALLS_BEFORE: MainCell<SEXP> = MainCell::new(std::ptr::null_mut());
+static CALLS_BEFORE: RThread<SEXP> = RThread::new(std::ptr::null_mut());
 
 /// A signal to interrupt has come since this was last set to no.
-static IS_STRUCK: AtomicBool = AtomicBool::new(false);
+static HAS_SIGINT: AtomicBool = AtomicBool::new(false);
 
 /// An expression begins.
 pub(crate) fn forget() {
-    CALLS_BEFORE.set(bootstrap::noted_calls());
+    CALLS_BEFORE.set(noted_calls());
     set_aside();
 }
 
 /// Something of ours is about to run in R in the middle of an expression: gives what is known so far.
 pub(crate) fn set_aside() -> Seen {
-    IS_STRUCK.store(false, SeqCst);
+    HAS_SIGINT.store(false, SeqCst);
     SEEN.with(|seen| std::mem::replace(seen, Seen::NOTHING))
 }
 
@@ -101,14 +102,14 @@ pub(crate) fn put_back(former: Seen) {
 }
 
 /// A signal to interrupt has come. Signal context.
-pub(crate) fn note_strike() {
-    IS_STRUCK.store(true, SeqCst);
+pub(crate) fn note_sigint() {
+    HAS_SIGINT.store(true, SeqCst);
 }
 
 /// R leaves what it was at. Code of the user's, in `on.exit` and `finally`, may run before it has arrived.
 pub(crate) fn note_jump() {
     let is_overflowing = is_overflowing();
-    let calls = bootstrap::noted_calls();
+    let calls = noted_calls();
     SEEN.with(|seen| {
         let mut cause = seen.raised.take();
         if cause.is_none() && is_overflowing {
@@ -124,7 +125,7 @@ pub(crate) fn note_jump() {
 pub(crate) fn was_interrupted() -> bool {
     SEEN.with(|seen| seen.jump.take()).is_some_and(|jump| match jump.cause {
         Some(cause) => cause == Raised::Interrupt,
-        None => jump.is_after_line_end && IS_STRUCK.swap(false, SeqCst),
+        None => jump.is_after_line_end && HAS_SIGINT.swap(false, SeqCst),
     })
 }
 
@@ -144,28 +145,28 @@ pub(crate) fn is_debugger_interrupted() -> bool {
         }
     });
     if has_jumped {
-        bootstrap::take_marked_condition();
+        take_marked_condition();
     } else {
-        bootstrap::mark_condition();
+        mark_condition();
     }
     was_interrupted
 }
 
 /// Called by the handler with the condition of an error.
 pub(crate) unsafe extern "C-unwind" fn record(condition: SEXP) -> SEXP {
-    bootstrap::keep_condition(condition);
+    keep_condition(condition);
     SEEN.with(|seen| {
         seen.raised = Some(Raised::Error);
         seen.due = Due::Text;
     });
-    crate::plots::show_new_pages();
-    rapi::nil()
+    show::show_new_pages();
+    api::nil()
 }
 
 /// Called by the handler of an error whose text R code prints, and that is raised after that.
 pub(crate) unsafe extern "C-unwind" fn announce() -> SEXP {
     SEEN.with(|seen| seen.due = Due::Announced);
-    rapi::nil()
+    api::nil()
 }
 
 /// Called by the handler of interrupts.
@@ -174,7 +175,7 @@ pub(crate) unsafe extern "C-unwind" fn record_interrupt() -> SEXP {
         seen.raised = Some(Raised::Interrupt);
         seen.due = Due::Nothing;
     });
-    rapi::nil()
+    api::nil()
 }
 
 /// The text of the last error, as R has kept it: that of an error of its own as it prints it.
@@ -215,7 +216,7 @@ pub(crate) fn role_of_stderr(text: &[u8]) -> Option<Role> {
     let is_wrapup = !is_own && is_one_of(&[WRAPUP]);
     // `try()` prints, by R code, what it has told R to keep.
     let is_certain = is_own && due == Due::Text;
-    if !(is_own || is_wrapup) || !(is_certain || is_overflowing() || !bootstrap::is_printed_by_code()) {
+    if !(is_own || is_wrapup) || !(is_certain || is_overflowing() || !is_printed_by_code()) {
         return None;
     }
     SEEN.with(|seen| {
@@ -227,6 +228,59 @@ pub(crate) fn role_of_stderr(text: &[u8]) -> Option<Role> {
         }
     });
     Some(Role::Traceback)
+}
+
+/// Keeps an error for [`describe_condition`].
+fn keep_condition(condition: SEXP) {
+    // SAFETY: the environment is R's own and preserved; this only changes an existing binding.
+    unsafe { libr::Rf_defineVar(api::symbol(c"condition"), condition, own()) };
+}
+
+/// Keeps another hold of the error that is kept.
+fn mark_condition() {
+    copy_binding(c"condition", c"marked");
+}
+
+/// Keeps the error again that was kept when [`mark_condition`] was last called.
+fn take_marked_condition() {
+    copy_binding(c"marked", c"condition");
+}
+
+fn copy_binding(from: &CStr, to: &CStr) {
+    // SAFETY: both bindings exist; the first holds the value while it is bound a second time.
+    unsafe { libr::Rf_defineVar(api::symbol(to), looked_up().binding(api::symbol(from), own()), own()) };
+}
+
+/// Whether it is R code that prints: the innermost function is `cat()`, which messages come by as well.
+fn is_printed_by_code() -> bool {
+    is_so(c"is_printing")
+}
+
+/// The kept error in words, and forgets it. User code may run (methods of `conditionMessage`), once more than at R's prompt:
+/// what it prints is dropped.
+fn describe_condition() -> Option<ErrorInfo> {
+    let described = muted(|| call(c"describe"))?;
+    // SAFETY: `described` is a list of three as `bootstrap.R` makes it, protected while it is read.
+    let info = unsafe {
+        libr::Rf_protect(described);
+        let part = |index| api::strings(libr::VECTOR_ELT(described, index));
+        let info = ErrorInfo { name: part(0).concat(), message: part(1).concat(), traceback: part(2) };
+        libr::Rf_unprotect(1);
+        info
+    };
+    keep_condition(api::nil());
+    Some(info)
+}
+
+/// What R noted of the calls of the last error; only its address says anything here.
+fn noted_calls() -> SEXP {
+    // SAFETY: reads a binding of the base environment.
+    unsafe { looked_up().binding(api::symbol(c".Traceback"), libr::R_BaseEnv) }
+}
+
+/// The calls of the last error, outermost first.
+fn calls() -> Vec<String> {
+    call(c"calls").map(api::strings).unwrap_or_default()
 }
 
 /// What R prints before an error in the handling of another.
@@ -264,21 +318,21 @@ pub(crate) fn verdict() -> (Outcome, Option<ErrorInfo>) {
     // An error while R handles another makes it leave without a word.
     let (raised, jump, text) = SEEN.with(|seen| (seen.raised, seen.jump, seen.text.take()));
     let is_silent = |jump: Jump| {
-        let is_interrupt = jump.is_after_line_end && IS_STRUCK.load(SeqCst);
-        (!is_interrupt && jump.calls != bootstrap::noted_calls()).then_some(Raised::Bare)
+        let is_interrupt = jump.is_after_line_end && HAS_SIGINT.load(SeqCst);
+        (!is_interrupt && jump.calls != noted_calls()).then_some(Raised::Bare)
     };
     let cause = raised.or(jump.and_then(|jump| jump.cause.or_else(|| is_silent(jump))));
     let known = match cause {
         None | Some(Raised::Interrupt) => return (Outcome::Interrupted, None),
-        Some(Raised::Error) => bootstrap::describe_condition(),
+        Some(Raised::Error) => describe_condition(),
         Some(Raised::Bare) => None,
     };
     let mut error = known.unwrap_or_else(|| ErrorInfo {
         name: "simpleError".to_owned(),
         message: message_of(&text.unwrap_or_else(|| own_text().to_string_lossy().into_owned())),
-        traceback: bootstrap::calls(),
+        traceback: calls(),
     });
-    if bootstrap::noted_calls() == CALLS_BEFORE.get() {
+    if noted_calls() == CALLS_BEFORE.get() {
         // R has not come to note the calls of this one.
         error.traceback.clear();
     }

@@ -7,7 +7,7 @@
 
 #![expect(unsafe_code, reason = "an eventfd that a signal handler writes to, and R's flag")]
 
-use crate::hooks;
+use super::interpose;
 use crate::libr::by_name::looked_up;
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 use std::time::Duration;
@@ -22,8 +22,8 @@ const FIRST_OWN_FD: i32 = 10;
 /// How long R has to act on an interrupt by itself.
 const PATIENCE: Duration = Duration::from_millis(30);
 
-/// Starts the thread. Without it, which costs little, interrupts still do what R's own do.
-pub(crate) fn start() {
+/// Starts the thread; `note` tells R of an interrupt. Without it, which costs little, interrupts still do what R's own do.
+pub(crate) fn start(note: extern "C" fn()) {
     // SAFETY: a new descriptor, or -1, moved out of the way of what users number by hand.
     let fd = unsafe {
         let low = libc::eventfd(0, libc::EFD_CLOEXEC);
@@ -37,7 +37,8 @@ pub(crate) fn start() {
     WAKE.store(fd, SeqCst);
     interrupt::call_after_strike(wake);
     let was_open = interrupt::forbid();
-    let started = std::thread::Builder::new().name("nudge".to_owned()).stack_size(64 << 10).spawn(move || run(fd));
+    let started =
+        std::thread::Builder::new().name("resend".to_owned()).stack_size(64 << 10).spawn(move || run(fd, note));
     if started.is_err() {
         WAKE.store(-1, SeqCst);
     }
@@ -56,18 +57,18 @@ pub(crate) extern "C" fn wake() {
     }
 }
 
-fn run(fd: libc::c_int) {
+fn run(fd: libc::c_int, note: extern "C" fn()) {
     interrupt::block_all_in_this_thread();
     let mut count = 0u64;
     // SAFETY: the buffer is as long as an eventfd asks for.
     while unsafe { libc::read(fd, (&raw mut count).cast(), 8) } == 8 {
         std::thread::sleep(PATIENCE);
         if interrupt::take_lost_strike() {
-            crate::note_interrupt();
+            note();
         }
         while looked_up().interrupt_is_pending() {
             interrupt::strike_children();
-            hooks::strike_awaited();
+            interpose::strike_awaited();
             std::thread::sleep(PATIENCE);
         }
     }

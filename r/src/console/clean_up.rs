@@ -3,11 +3,11 @@
 #![expect(unsafe_code, reason = "calls R's finalisation")]
 
 use crate::libr;
-use crate::main_cell::MainCell;
-use crate::{console, plots};
+use crate::plots::pages;
+use crate::runtime::{session, thread::RThread};
 use libc::c_int;
-use worker::interrupt;
 use worker::protocol::{EndReason, SessionEnd};
+use worker::{child, interrupt};
 
 /// How far the end has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,9 +20,9 @@ enum Stage {
     Finalising,
 }
 
-static STAGE: MainCell<Stage> = MainCell::new(Stage::None);
+static STAGE: RThread<Stage> = RThread::new(Stage::None);
 /// Why R gave up, as it put it.
-static GIVEN_UP: MainCell<Option<String>> = MainCell::new(None);
+static GIVEN_UP: RThread<Option<String>> = RThread::new(None);
 
 const SA_SAVE: c_int = 4;
 const SA_SAVEASK: c_int = 5;
@@ -38,13 +38,13 @@ pub(crate) unsafe extern "C-unwind" fn clean_up(save: c_int, status: c_int, run_
     // SAFETY: R calls this at a moment when it may end.
     unsafe {
         let save = if save == SA_SAVEASK { ask_to_save() } else { save };
-        end(Wish::Runtime { save, status, run_last: run_last != 0 })
+        end(EndedBy::Runtime { save, status, run_last: run_last != 0 })
     }
 }
 
 /// Who wants the end.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Wish {
+pub(crate) enum EndedBy {
     /// R itself, by `quit()` or because it cannot go on.
     Runtime {
         /// What to do about the workspace.
@@ -59,18 +59,18 @@ pub(crate) enum Wish {
 }
 
 /// Finalises R and ends the process. May jump while `.Last` runs; nothing here has a destructor before that is over.
-pub(crate) unsafe fn end(wish: Wish) -> ! {
-    let (save, status, run_last) = match wish {
-        Wish::Runtime { save, status, run_last } => (save, status, run_last),
-        Wish::Supervisor => (0, 0, true),
+pub(crate) unsafe fn end(ended_by: EndedBy) -> ! {
+    let (save, status, run_last) = match ended_by {
+        EndedBy::Runtime { save, status, run_last } => (save, status, run_last),
+        EndedBy::Supervisor => (0, 0, true),
     };
     let is_fatal = save == SA_SUICIDE;
     interrupt::allow();
     // SAFETY: R's own order of finalisation.
     unsafe {
         // A `.Last` that failed when the supervisor wanted the end has had its turn.
-        let has_had_its_turn = matches!(wish, Wish::Supervisor) && STAGE.get() == Stage::LastCalled;
-        if run_last && !is_fatal && !has_had_its_turn && STAGE.get() != Stage::Finalising && console::is_started() {
+        let has_had_its_turn = matches!(ended_by, EndedBy::Supervisor) && STAGE.get() == Stage::LastCalled;
+        if run_last && !is_fatal && !has_had_its_turn && STAGE.get() != Stage::Finalising && session::is_started() {
             STAGE.set(Stage::LastCalled);
             libr::R_dot_Last();
         }
@@ -80,8 +80,8 @@ pub(crate) unsafe fn end(wish: Wish) -> ! {
     }
     let is_again = STAGE.get() == Stage::Finalising;
     STAGE.set(Stage::Finalising);
-    let said = reason(wish, status);
-    console::begin_exit(said.as_ref());
+    let said = reason(ended_by, status);
+    begin_exit(said.as_ref());
     // SAFETY: as above. An error in a finalizer is R's business; what jumps from here comes back through the console.
     unsafe {
         if !is_again {
@@ -94,19 +94,31 @@ pub(crate) unsafe fn end(wish: Wish) -> ! {
         libr::R_CleanTempDir();
     }
     interrupt::forbid();
-    plots::remove_files();
-    let code = console::say_end(said);
+    pages::remove_files();
+    let code = session::engine().end(said);
     // SAFETY: R's own front end ends in exit() as well, so that libraries' exit handlers run.
-    unsafe { libc::exit(if worker::child::in_child() { status } else { code }) }
+    unsafe { libc::exit(if child::in_child() { status } else { code }) }
+}
+
+/// No cell is taken from now on; with `end`, because the user's code wants it so.
+fn begin_exit(end: Option<&SessionEnd>) {
+    if child::in_child() {
+        return;
+    }
+    let engine = session::engine();
+    match end {
+        Some(end) => engine.begin_exit(end),
+        None => engine.begin_finalizing(),
+    }
 }
 
 /// What to say of the end; none when the supervisor wanted it.
-fn reason(wish: Wish, status: c_int) -> Option<SessionEnd> {
-    let Wish::Runtime { .. } = wish else {
+fn reason(ended_by: EndedBy, status: c_int) -> Option<SessionEnd> {
+    let EndedBy::Runtime { .. } = ended_by else {
         return None;
     };
     let given_up = GIVEN_UP.with(Option::take);
-    if console::is_started() {
+    if session::is_started() {
         let end = SessionEnd { exit_code: Some(i64::from(status)), ..SessionEnd::new(EndReason::RuntimeExit) };
         return Some(SessionEnd { message: given_up, ..end });
     }
@@ -124,9 +136,11 @@ fn reason(wish: Wish, status: c_int) -> Option<SessionEnd> {
 unsafe fn ask_to_save() -> c_int {
     loop {
         let mut buffer = [0u8; 64];
-        // SAFETY: the console's own reader, with a buffer of the size that it is told.
-        let count =
-            unsafe { console::read_console(c"Save workspace image? [y/n/c]: ".as_ptr(), buffer.as_mut_ptr(), 64, 0) };
+        // SAFETY: the console's reader, with a buffer of the size that it is told.
+        let count = unsafe {
+            libr::ptr_R_ReadConsole
+                .map_or(0, |read| read(c"Save workspace image? [y/n/c]: ".as_ptr(), buffer.as_mut_ptr(), 64, 0))
+        };
         match buffer[0] {
             _ if count == 0 => return 3,
             b'y' | b'Y' => return SA_SAVE,

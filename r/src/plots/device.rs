@@ -2,9 +2,10 @@
 
 #![expect(unsafe_code, reason = "wraps the callbacks of one of R's graphics devices")]
 
+use super::pages::{Device, PLOTS, plain};
+use super::show;
 use crate::libr::{self, DevDesc, Rboolean, SEXP, pDevDesc, pGEcontext};
-use crate::plots::{self, Device, PLOTS};
-use crate::rapi;
+use crate::runtime::api;
 use libc::{c_char, c_int, c_uint};
 use worker::child;
 
@@ -32,7 +33,7 @@ pub(crate) unsafe extern "C-unwind" fn adopt() -> SEXP {
         });
         wrap(&mut *dev);
     }
-    rapi::nil()
+    api::nil()
 }
 
 /// Something is drawn on a device.
@@ -47,15 +48,6 @@ fn note(dev: pDevDesc) {
             }
         }
     });
-}
-
-/// The callbacks that a device of ours came with.
-pub(crate) fn plain(dev: pDevDesc) -> Option<&'static DevDesc> {
-    PLOTS.with(|plots| {
-        let plain = &raw const *plots.device(dev)?.plain;
-        // SAFETY: the copy is in a box, which stays until the device is closed; a callback uses it only until it returns.
-        Some(unsafe { &*plain })
-    })
 }
 
 /// Wraps one callback that draws: notes it and calls the device's own.
@@ -149,7 +141,7 @@ unsafe fn wipe(gc: pGEcontext, dev: pDevDesc, own: &DevDesc) {
     unsafe {
         let mut context = *gc;
         context.col = TRANSPARENT;
-        context.patternFill = rapi::nil();
+        context.patternFill = api::nil();
         let (left, right, bottom, top) = (own.left, own.right, own.bottom, own.top);
         if let Some(clip) = own.clip {
             clip(left, right, bottom, top, dev);
@@ -195,7 +187,7 @@ fn collect(dev: pDevDesc, file: u32) {
     let Some(path) = path else { return };
     let is_changed = PLOTS.with(|plots| plots.device(dev).is_some_and(|device| device.is_changed));
     if is_changed && let Ok(bytes) = std::fs::read(&path) {
-        plots::show(dev, &bytes);
+        show::show(dev, &bytes);
     }
     // A file that is gone is as good as removed.
     let _ = std::fs::remove_file(path);

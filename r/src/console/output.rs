@@ -2,22 +2,17 @@
 
 #![expect(unsafe_code, reason = "callbacks that R calls, and R's global variables")]
 
+use super::clean_up;
+use crate::cell::{autoprint, conditions};
 use crate::libr::{self, by_name::looked_up};
-use crate::main_cell::MainCell;
-use crate::{console, failure, plots, quit, result};
+use crate::plots::show;
+use crate::runtime::own::is_muted;
+use crate::runtime::{session, top};
 use libc::{c_char, c_int};
 use std::ffi::CStr;
 use worker::engine::Engine;
 use worker::protocol::{Role, Stream};
 use worker::{child, interrupt};
-
-/// Something of ours runs in R, and nobody is to hear of it.
-static MUTED: MainCell<bool> = MainCell::new(false);
-
-/// From now on what R prints is dropped, or no longer.
-pub(crate) fn mute(is_muted: bool) {
-    MUTED.set(is_muted);
-}
 
 /// `ptr_R_WriteConsoleEx`: `kind` is 0 for stdout and 1 for stderr.
 pub(crate) unsafe extern "C-unwind" fn write_console(text: *const c_char, length: c_int, kind: c_int) {
@@ -37,7 +32,7 @@ pub(crate) unsafe extern "C-unwind" fn write_console(text: *const c_char, length
 
 /// Says what R prints; false when an interrupt came while the channel was full, and the rest is lost.
 fn write(bytes: &[u8], stream: Stream) -> bool {
-    if MUTED.get() {
+    if is_muted() {
         return true;
     }
     if child::in_child() {
@@ -45,15 +40,15 @@ fn write(bytes: &[u8], stream: Stream) -> bool {
         return true;
     }
     let role = match stream {
-        Stream::Stdout if failure::is_error_on_stdout() => Some(Role::Traceback),
-        Stream::Stdout => result::is_printed(console::is_at_top()).then_some(Role::Result),
-        Stream::Stderr => failure::role_of_stderr(bytes),
+        Stream::Stdout if conditions::is_error_on_stdout() => Some(Role::Traceback),
+        Stream::Stdout => autoprint::is_printed(top::is_at_top()).then_some(Role::Result),
+        Stream::Stderr => conditions::role_of_stderr(bytes),
     };
     // R is in the middle of an error when it prints its text; what was drawn before has been shown.
-    if role != Some(Role::Traceback) && plots::has_new_page() {
-        plots::show_new_pages();
+    if role != Some(Role::Traceback) && show::has_new_page() {
+        show::show_new_pages();
     }
-    console::with_engine(|engine| match std::str::from_utf8(bytes) {
+    session::with_engine(|engine| match std::str::from_utf8(bytes) {
         Ok(text) => write_text(engine, stream, role, text),
         Err(_) => write_all(engine, bytes.len(), |done| engine.offer_bytes(stream, role, &bytes[done..])),
     })
@@ -94,12 +89,12 @@ fn held(mut wait: impl FnMut() -> bool) -> bool {
 /// `ptr_R_FlushConsole`: what was printed is in the channel when this returns.
 pub(crate) unsafe extern "C-unwind" fn flush_console() {
     // A flush that an interrupt ends is over; the interrupt acts where R looks for it next.
-    console::with_engine(|engine| held(|| engine.flush().is_ok()));
+    session::with_engine(|engine| held(|| engine.flush().is_ok()));
 }
 
 /// `ptr_R_ResetConsole`: R leaves what it was at, after an error or an interrupt.
 pub(crate) unsafe extern "C-unwind" fn reset_console() {
-    failure::note_jump();
+    conditions::note_jump();
 }
 
 /// `ptr_R_ClearerrConsole`: there is nothing to clear.
@@ -109,8 +104,8 @@ pub(crate) unsafe extern "C-unwind" fn nothing() {}
 pub(crate) unsafe extern "C-unwind" fn show_message(message: *const c_char) {
     // SAFETY: R passes a C string.
     let message = unsafe { CStr::from_ptr(message) }.to_string_lossy();
-    if !console::is_started() {
-        quit::give_reason(&message);
+    if !session::is_started() {
+        clean_up::give_reason(&message);
     }
     write(format!("{message}\n").as_bytes(), Stream::Stderr);
 }

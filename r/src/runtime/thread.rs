@@ -6,16 +6,16 @@ use std::cell::UnsafeCell;
 
 /// A static for the main thread alone.
 ///
-/// There is no borrow flag to leave behind when R jumps out of a frame, and so one rule: what [`MainCell::with`] runs calls
+/// There is no borrow flag to leave behind when R jumps out of a frame, and so one rule: what [`RThread::with`] runs calls
 /// nothing of R's and no `with` of the same cell.
-pub(crate) struct MainCell<T>(UnsafeCell<T>);
+pub(crate) struct RThread<T>(UnsafeCell<T>);
 
-// SAFETY: every function of this crate that reaches a MainCell is called by R or by the entry point, on R's one thread.
-unsafe impl<T> Sync for MainCell<T> {}
+// SAFETY: every function of this crate that reaches a RThread is called by R or by the entry point, on R's one thread.
+unsafe impl<T> Sync for RThread<T> {}
 
-impl<T> MainCell<T> {
-    pub(crate) const fn new(value: T) -> MainCell<T> {
-        MainCell(UnsafeCell::new(value))
+impl<T> RThread<T> {
+    pub(crate) const fn new(value: T) -> RThread<T> {
+        RThread(UnsafeCell::new(value))
     }
 
     /// Runs `body`, which calls nothing of R's, on the value.
@@ -25,7 +25,7 @@ impl<T> MainCell<T> {
     }
 }
 
-impl<T: Copy> MainCell<T> {
+impl<T: Copy> RThread<T> {
     pub(crate) fn get(&self) -> T {
         self.with(|value| *value)
     }

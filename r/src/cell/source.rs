@@ -5,15 +5,15 @@
 
 #![expect(unsafe_code, reason = "calls into R's parser")]
 
+use super::srcref::{End, Lines};
 use crate::libr::by_name::looked_up;
 use crate::libr::{self, ParseStatus, SEXP};
-use crate::main_cell::MainCell;
-use crate::positions::{End, Lines};
-use crate::rapi;
+use crate::runtime::own::own;
+use crate::runtime::{api, thread::RThread};
 use std::ops::Range;
 
 /// The cell that is being fed.
-pub(crate) static FEED: MainCell<Feed> = MainCell::new(Feed::new());
+pub(crate) static FEED: RThread<Feed> = RThread::new(Feed::new());
 
 /// More bytes than these make an expression large.
 const LARGE: usize = 8 << 10;
@@ -119,14 +119,14 @@ pub(crate) fn parse() -> Parsed {
     let code = unsafe { std::str::from_utf8_unchecked(std::slice::from_raw_parts(pointer, length)) };
     // SAFETY: every value is protected until the last use; what jumps leaves nothing behind but protection, which R resets.
     unsafe {
-        let text = libr::Rf_protect(rapi::source(code));
+        let text = libr::Rf_protect(api::source(code));
         // The parser notes positions only for a file, which to it is an environment.
         let file = libr::Rf_protect(libr::R_NewEnv(libr::R_EmptyEnv, 0, 0));
         let mut status = ParseStatus::NULL;
         let expressions = libr::Rf_protect(libr::R_ParseVector(text, -1, &mut status, file));
         let is_whole = status == ParseStatus::OK;
         if is_whole {
-            let positions = libr::Rf_getAttrib(expressions, rapi::symbol(c"srcref"));
+            let positions = libr::Rf_getAttrib(expressions, api::symbol(c"srcref"));
             FEED.with(|feed| feed.expressions = ranges(code, positions));
         }
         libr::Rf_unprotect(3);
@@ -139,9 +139,9 @@ pub(crate) fn raise() {
     // SAFETY: every value is protected until it is used; both ways jump.
     unsafe {
         looked_up().raise_parse_error();
-        let code = FEED.with(|feed| libr::Rf_protect(rapi::source(&feed.code)));
-        let call = libr::Rf_protect(libr::Rf_lang2(rapi::symbol(c"refuse"), code));
-        libr::Rf_eval(call, crate::bootstrap::own());
+        let code = FEED.with(|feed| libr::Rf_protect(api::source(&feed.code)));
+        let call = libr::Rf_protect(libr::Rf_lang2(api::symbol(c"refuse"), code));
+        libr::Rf_eval(call, own());
     }
 }
 
@@ -149,18 +149,18 @@ pub(crate) fn raise() {
 pub(crate) fn judge(code: SEXP) -> ParseStatus {
     let mut status = ParseStatus::NULL;
     // SAFETY: the caller protects `code`.
-    unsafe { libr::R_ParseVector(code, -1, &mut status, rapi::nil()) };
+    unsafe { libr::R_ParseVector(code, -1, &mut status, api::nil()) };
     status
 }
 
 /// Where the expressions are in the source, from the parser's positions: lists of first line, first byte, last line, last
 /// byte, first and last column, and the lines again as the parser counts them in spite of `#line`.
 fn ranges(code: &str, positions: SEXP) -> Vec<Range<usize>> {
-    let lines = Lines::of(code, rapi::is_utf8());
+    let lines = Lines::of(code, api::is_utf8());
     let count = |number: i32| usize::try_from(number).unwrap_or(0);
     // SAFETY: the parser makes a list of integer vectors of at least eight elements; lengths are checked all the same.
     unsafe {
-        if positions == rapi::nil() {
+        if positions == api::nil() {
             return Vec::new();
         }
         (0..libr::Rf_xlength(positions))

@@ -2,10 +2,14 @@
 
 #![expect(unsafe_code, reason = "called by R with R's values")]
 
-use crate::console::{self, Step};
+use super::input_handlers;
+use super::step::Step;
+use crate::cell::{autoprint, conditions};
 use crate::libr::{self, SEXP};
-use crate::main_cell::MainCell;
-use crate::{events, failure, plots, rapi, requests, result};
+use crate::plots::show;
+use crate::requests::answer;
+use crate::runtime::{api, session, thread::RThread};
+use crate::signals::interrupts;
 use worker::reader::{Ask, Got};
 use worker::{Want, child, interrupt};
 
@@ -18,16 +22,16 @@ struct Reads {
 }
 
 /// What is typed is a password: it is not said.
-static HIDDEN: MainCell<bool> = MainCell::new(false);
+static HIDDEN: RThread<bool> = RThread::new(false);
 
 /// Called by `bootstrap.R` before and after it reads a password.
 pub(crate) unsafe extern "C-unwind" fn hide(is_hidden: SEXP) -> SEXP {
     // SAFETY: `bootstrap.R` passes one truth value.
     HIDDEN.set(unsafe { libr::Rf_asLogical(is_hidden) } == 1);
-    rapi::nil()
+    api::nil()
 }
 
-static READS: MainCell<Reads> = MainCell::new(Reads { rest: Vec::new(), ends: 0 });
+static READS: RThread<Reads> = RThread::new(Reads { rest: Vec::new(), ends: 0 });
 
 /// A reader that asks on at the end of file, as `recover()`'s menu does, would ask for ever: the next such read after so
 /// many is an interrupt.
@@ -39,6 +43,11 @@ pub(crate) fn forget() {
     HIDDEN.set(false);
 }
 
+/// Whether it is a debugger that asks with this prompt.
+pub(crate) fn is_browser(prompt: &str) -> bool {
+    prompt.starts_with("Browse[")
+}
+
 /// Reads one line, or as much of it as fits.
 pub(crate) fn read(prompt: &str, buffer: &mut [u8]) -> Step {
     if child::in_child() {
@@ -47,23 +56,23 @@ pub(crate) fn read(prompt: &str, buffer: &mut [u8]) -> Step {
     if READS.with(|reads| !reads.rest.is_empty()) {
         return Step::Return(deliver(buffer));
     }
-    let is_debugger = console::is_browser(prompt);
+    let is_debugger = is_browser(prompt);
     if is_debugger {
         // R itself comes back to the browser after an interrupt; the interrupt was meant for the cell.
-        if failure::is_debugger_interrupted() {
+        if conditions::is_debugger_interrupted() {
             return Step::ToTop;
         }
-        result::spoil();
+        autoprint::spoil();
     }
-    plots::show_changes();
-    let engine = console::engine();
+    show::show_changes();
+    let engine = session::engine();
     let mut reader = engine.reader(Ask { prompt, hidden: HIDDEN.get(), want: Want::Line });
     loop {
         let held = interrupt::hold();
-        if console::interrupt_is_pending() {
+        if interrupts::is_pending() {
             return Step::Interrupt;
         }
-        let mut sources = events::sources();
+        let mut sources = input_handlers::sources();
         let got = reader.wait(&mut sources.fds, sources.every);
         drop(held);
         match got {
@@ -78,10 +87,10 @@ pub(crate) fn read(prompt: &str, buffer: &mut [u8]) -> Step {
                 READS.with(|reads| reads.rest = data);
                 return Step::Return(deliver(buffer));
             }
-            Got::Signal if console::interrupt_is_pending() => return Step::Interrupt,
+            Got::Signal if interrupts::is_pending() => return Step::Interrupt,
             Got::Signal => {}
-            Got::Request(request) => requests::answer(&engine, &request, is_debugger),
-            Got::Poll if events::serve() => return Step::Interrupt,
+            Got::Request(request) => answer::answer(&engine, &request, is_debugger),
+            Got::Poll if input_handlers::serve() => return Step::Interrupt,
             Got::Poll => {}
         }
     }

@@ -6,8 +6,8 @@
 #![expect(unsafe_code, reason = "a signal handler, and a copy of the process")]
 
 use crate::libr::by_name::looked_up;
-use crate::main_cell::MainCell;
-use crate::{bootstrap, output, rapi};
+use crate::runtime::own::{call, muted};
+use crate::runtime::{api, thread::RThread};
 use libc::{c_int, c_void, siginfo_t};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const STACK: usize = 8 << 20;
 
 /// The handlers that were there before, which say the last words.
-static BEFORE: MainCell<[Option<libc::sigaction>; SIGNALS.len()]> = MainCell::new([None; SIGNALS.len()]);
+static BEFORE: RThread<[Option<libc::sigaction>; SIGNALS.len()]> = RThread::new([None; SIGNALS.len()]);
 /// Where what is to be said is noted.
 static NOTES: AtomicI32 = AtomicI32::new(-1);
 static HAS_COME: AtomicBool = AtomicBool::new(false);
@@ -105,8 +105,7 @@ extern "C" fn write_calls() {
         // R takes any other stack than that of its start for an overflow.
         crate::libr::R_CStackLimit = usize::MAX;
         if !looked_up().gc_is_running() {
-            output::mute(true);
-            let calls = rapi::without_interrupts(bootstrap::active_calls);
+            let calls = muted(|| api::without_interrupts(active_calls));
             if !calls.is_empty() {
                 let text = format!("Traceback:\n{}\n", calls.join("\n"));
                 libc::write(NOTES.load(SeqCst), text.as_ptr().cast(), text.len());
@@ -114,4 +113,9 @@ extern "C" fn write_calls() {
         }
         libc::_exit(0)
     }
+}
+
+/// The calls that are active, innermost first, each with its number.
+fn active_calls() -> Vec<String> {
+    call(c"active_calls").map(api::strings).unwrap_or_default()
 }

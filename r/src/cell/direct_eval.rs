@@ -4,20 +4,21 @@
 
 #![expect(unsafe_code, reason = "does what R's own loop does with an expression")]
 
-use crate::feed::FEED;
+use super::autoprint;
+use super::source::FEED;
 use crate::libr::{self, by_name::looked_up};
-use crate::{bootstrap, rapi, result};
+use crate::runtime::{api, own::own};
 
 /// Evaluates the current expression, and prints its value where R would. Jumps as R's own loop does; owns nothing then.
 pub(crate) fn evaluate() {
     // SAFETY: every value is protected until the last use. The text stays where it is until the next cell is loaded.
     unsafe {
-        let text = FEED.with(|feed| libr::Rf_protect(rapi::source(feed.take_whole())));
-        let call = libr::Rf_protect(libr::Rf_lang2(rapi::symbol(c"read"), text));
-        let expression = libr::Rf_protect(libr::Rf_eval(call, bootstrap::own()));
+        let text = FEED.with(|feed| libr::Rf_protect(api::source(feed.take_whole())));
+        let call = libr::Rf_protect(libr::Rf_lang2(api::symbol(c"read"), text));
+        let expression = libr::Rf_protect(libr::Rf_eval(call, own()));
         let value = libr::Rf_protect(libr::Rf_eval(expression, libr::R_GlobalEnv));
         let is_visible = looked_up().value_is_visible().unwrap_or(true);
-        result::set_last_value(value);
+        autoprint::set_last_value(value);
         if is_visible {
             libr::Rf_PrintValue(value);
         }

@@ -20,8 +20,8 @@ place <- function(debugging) {
 # The value bound to a name, or a stand-in for one that to read would be to run code.
 peek <- function(name, env) {
     if (bindingIsActive(as.name(name), env)) structure(list("active binding"), class = "worker_unread")
-    else if (!.Call(is_readable, as.name(name), env)) structure(list("promise"), class = "worker_unread")
-    else get(name, envir = env, inherits = FALSE)
+    else switch(.Call(unread, as.name(name), env), get(name, envir = env, inherits = FALSE),
+                structure(list("promise"), class = "worker_unread"), structure(list("missing"), class = "worker_unread"))
 }
 
 kind <- function(x) {
@@ -59,7 +59,8 @@ reach <- function(expr, env) {
     x <- reach(expr[[2L]], env)
     if (is.null(x) || inherits(x <- x[[1L]], "worker_unread")) return(NULL)
     if (op == "@")
-        return(if (isS4(x) && as.character(what) %in% methods::slotNames(x)) list(attr(x, as.character(what), exact = TRUE)))
+        return(if (as.character(what) %in% (if (isS4(x)) methods::slotNames(x) else own_names(x, ".AtNames")))
+                   list(attr(x, as.character(what), exact = TRUE)))
     if (op == "$") what <- as.character(what) else if (!is.character(what) && !is.numeric(what)) return(NULL)
     if (is.environment(x)) return(if (is.character(what) && exists(what, envir = x, inherits = FALSE)) list(peek(what, x)))
     if (!is.list(x)) return(NULL)
@@ -172,7 +173,7 @@ complete <- function(line, debugging) {
     if (quoted) found <- gsub("//", "/", found, fixed = TRUE)
     type <- function(name) {
         if (quoted) return("path")
-        if (endsWith(name, "=")) return("argument")
+        if (endsWith(name, "=") || name == "...") return("argument")
         if (endsWith(name, "::")) return("module")
         if (grepl("[$@]", name)) return("component")
         parts <- strsplit(sub("^.*\\[|\\($", "", name), ":::?")[[1L]]
@@ -199,8 +200,8 @@ components <- function(line, token, env) {
     expr <- tryCatch(str2lang(owner), error = function(e) NULL)
     x <- reach(expr, env)
     if (is.null(x) || inherits(x <- x[[1L]], "worker_unread")) return(character())
-    names <- if (op == "@") { if (isS4(x)) methods::slotNames(x) }
-             else if (is.function(own <- own_names(x))) tryCatch(own(x, ""), error = function(e) NULL)
+    names <- if (op == "@") { if (isS4(x)) methods::slotNames(x) else own_names(x, ".AtNames") }
+             else if (!is.null(own <- own_names(x, ".DollarNames"))) own
              else if (is.environment(x)) ls(x, all.names = startsWith(begun, "."))
              else if (is.list(x)) attr(x, "names", exact = TRUE)
     names <- as.character(names)
@@ -211,11 +212,13 @@ components <- function(line, token, env) {
     paste0(owner, op, names, recycle0 = TRUE)
 }
 
-# The method by which a package tells the components of its objects, if the object is of such a class.
-own_names <- function(x) {
+# The components of an object of a class for which a package has a method that tells them; NULL where there is none. `.AtNames`,
+# which R has since 4.3, tells what `@` takes of an object that is no S4 one.
+own_names <- function(x, generic) {
     for (class in attr(x, "class", exact = TRUE)) {
-        method <- utils::getS3method(".DollarNames", class, optional = TRUE)
-        if (is.function(method) && isNamespace(topenv(environment(method)))) return(method)
+        method <- tryCatch(utils::getS3method(generic, class, optional = TRUE), error = function(e) NULL)
+        if (is.function(method) && isNamespace(topenv(environment(method))))
+            return(as.character(tryCatch(method(x, ""), error = function(e) character())))
     }
 }
 
@@ -225,7 +228,8 @@ keywords <- c("if", "else", "repeat", "while", "function", "for", "next", "break
 # What is known of the name around the cursor, or of the component that it names: its signature or summary, and its help page.
 inspect <- function(name, debugging) {
     expr <- str2lang(name)
-    found <- reach(expr, place(debugging))
+    env <- place(debugging)
+    found <- reach(expr, env)
     value <- found[[1L]]
     op <- if (is.call(expr)) as.character(expr[[1L]]) else ""
     is_component <- op %in% c("$", "@")

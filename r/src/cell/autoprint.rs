@@ -10,8 +10,8 @@
 
 use crate::libr::by_name::looked_up;
 use crate::libr::{self, SEXP};
-use crate::main_cell::MainCell;
-use crate::{bootstrap, rapi};
+use crate::runtime::own::{self, is_so};
+use crate::runtime::{api, thread::RThread};
 use std::ptr::null_mut;
 
 /// What `.Last.value` was bound to when the last expression began.
@@ -40,14 +40,14 @@ impl Marker {
     const NONE: Marker = Marker { before: Before::NotLast, is_spoilt: false, has_callbacks: None };
 }
 
-static MARKER: MainCell<Marker> = MainCell::new(Marker::NONE);
+static MARKER: RThread<Marker> = RThread::new(Marker::NONE);
 
 /// The symbol `.Last.value`, kept because every line of output asks for its value.
-static SYMBOL: MainCell<SEXP> = MainCell::new(null_mut());
+static SYMBOL: RThread<SEXP> = RThread::new(null_mut());
 
 fn symbol() -> SEXP {
     if SYMBOL.get().is_null() {
-        SYMBOL.set(rapi::symbol(c".Last.value"));
+        SYMBOL.set(api::symbol(c".Last.value"));
     }
     SYMBOL.get()
 }
@@ -77,7 +77,7 @@ fn note() -> Before {
     if is_plain(value) {
         return Before::Plain(value);
     }
-    bootstrap::run_quietly(c"promise_last_value");
+    own::run_quietly(c"promise_last_value");
     if is_promise() { Before::Promise } else { Before::Other }
 }
 
@@ -86,11 +86,11 @@ fn is_plain(value: SEXP) -> bool {
     // SAFETY: reads the value's type and attributes.
     unsafe {
         let is_atomic = (libr::LGLSXP..=libr::STRSXP).contains(&(libr::TYPEOF(value) as libr::SEXPTYPE));
-        value == rapi::nil()
+        value == api::nil()
             || is_atomic
                 && libr::Rf_isObject(value) == libr::Rboolean::FALSE
-                && libr::Rf_getAttrib(value, rapi::symbol(c"names")) == rapi::nil()
-                && libr::Rf_getAttrib(value, rapi::symbol(c"dim")) == rapi::nil()
+                && libr::Rf_getAttrib(value, api::symbol(c"names")) == api::nil()
+                && libr::Rf_getAttrib(value, api::symbol(c"dim")) == api::nil()
     }
 }
 
@@ -98,9 +98,9 @@ fn is_plain(value: SEXP) -> bool {
 pub(crate) fn set_last_value(value: SEXP) {
     // SAFETY: every value is protected until it is used.
     unsafe {
-        let quoted = libr::Rf_protect(libr::Rf_lang2(rapi::symbol(c"quote"), value));
-        let call = libr::Rf_protect(libr::Rf_lang2(rapi::symbol(c"set_last_value"), quoted));
-        libr::Rf_eval(call, bootstrap::own());
+        let quoted = libr::Rf_protect(libr::Rf_lang2(api::symbol(c"quote"), value));
+        let call = libr::Rf_protect(libr::Rf_lang2(api::symbol(c"set_last_value"), quoted));
+        libr::Rf_eval(call, own::own());
         libr::Rf_unprotect(2);
     }
 }
@@ -126,14 +126,14 @@ pub(crate) fn is_printed(is_at_top: bool) -> bool {
         return false;
     }
     if is_spoilt || matches!(before, Before::Other) {
-        return bootstrap::is_so(c"is_printing_result");
+        return is_so(c"is_printing_result");
     }
     let has_callbacks = has_callbacks.unwrap_or_else(|| {
-        let has_callbacks = bootstrap::is_so(c"has_callbacks");
+        let has_callbacks = is_so(c"has_callbacks");
         MARKER.with(|marker| marker.has_callbacks = Some(has_callbacks));
         has_callbacks
     });
-    !has_callbacks || bootstrap::is_so(c"is_printing_result")
+    !has_callbacks || is_so(c"is_printing_result")
 }
 
 /// No expression runs.

@@ -9,6 +9,7 @@
 
 #![expect(unsafe_code, reason = "changes an entry of libR's table of imported functions")]
 
+use crate::libr::by_name::looked_up;
 use libc::{c_char, c_int, c_void, sighandler_t};
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering::SeqCst};
@@ -46,7 +47,7 @@ unsafe extern "C-unwind" fn signal(number: c_int, handler: sighandler_t) -> sigh
         return unsafe { libc::signal(number, handler) };
     }
     let before = HANDLER.swap(if is_own { 0 } else { handler }, SeqCst);
-    if !is_own && crate::console::interrupt_is_pending() {
+    if !is_own && looked_up().interrupt_is_pending() {
         // R has looked for it before it called this, so an interrupt that came in between would wait for the end of the wait.
         pass_on();
     }
@@ -55,7 +56,7 @@ unsafe extern "C-unwind" fn signal(number: c_int, handler: sighandler_t) -> sigh
 
 /// `system`, as libR calls it: an interrupt that came meanwhile acts at once.
 unsafe extern "C-unwind" fn system(command: *const c_char) -> c_int {
-    crate::plots::show_new_pages();
+    crate::plots::show::show_new_pages();
     // SAFETY: what libR asked for. Nothing here has a destructor when R jumps.
     unsafe {
         let status = libc::system(command);
@@ -66,7 +67,7 @@ unsafe extern "C-unwind" fn system(command: *const c_char) -> c_int {
 
 /// Raises the interrupt that R has noted, if it has and may. SIGPROF is what R may have blocked around the caller.
 unsafe fn act_on_interrupt() {
-    if !crate::console::interrupt_is_pending() {
+    if !looked_up().interrupt_is_pending() {
         return;
     }
     // SAFETY: plain calls on a set that is filled before; nothing here has a destructor when R jumps.
@@ -83,7 +84,7 @@ unsafe fn act_on_interrupt() {
 
 /// `popen`, as libR calls it.
 unsafe extern "C-unwind" fn popen(command: *const c_char, mode: *const c_char) -> *mut libc::FILE {
-    crate::plots::show_new_pages();
+    crate::plots::show::show_new_pages();
     // SAFETY: what libR asked for.
     unsafe { libc::popen(command, mode) }
 }
@@ -91,7 +92,7 @@ unsafe extern "C-unwind" fn popen(command: *const c_char, mode: *const c_char) -
 /// A fork, by whomever: `parallel` and R's own commands with a time limit. Any thread.
 unsafe extern "C" fn before_fork() {
     if interrupt::is_main_thread() {
-        crate::plots::show_new_pages();
+        crate::plots::show::show_new_pages();
     }
 }
 

@@ -2,8 +2,9 @@
 
 #![expect(unsafe_code, reason = "walks R's list of input handlers")]
 
+use crate::cell::conditions;
 use crate::libr::{self, by_name::looked_up};
-use crate::{failure, rapi};
+use crate::runtime::api;
 use std::time::Duration;
 use worker::interrupt;
 
@@ -37,16 +38,16 @@ pub(crate) fn sources() -> Sources {
 /// Runs the handlers that have something to do; tells whether an interrupt ended one. An error in one of them is printed and
 /// ends there.
 pub(crate) fn serve() -> bool {
-    let seen = failure::set_aside();
+    let seen = conditions::set_aside();
     interrupt::allow();
     // SAFETY: R's own loop body; the mask that R_checkActivity gives is static.
-    rapi::at_top_level(|| unsafe {
+    api::at_top_level(|| unsafe {
         let ready = libr::R_checkActivity(0, 1);
         libr::R_runHandlers(libr::R_InputHandlers, ready);
     });
     interrupt::forbid();
     // A handler may have a top level of its own, and the interrupt ends there.
-    let was_interrupted = failure::was_interrupted();
-    failure::put_back(seen);
+    let was_interrupted = conditions::was_interrupted();
+    conditions::put_back(seen);
     was_interrupted
 }

@@ -1,0 +1,39 @@
+//! The error handler below all of the user's own, which tells of what nobody catches.
+
+#![expect(unsafe_code, reason = "calls into R's C interface")]
+
+use crate::libr::{self, SEXP, by_name::looked_up};
+use crate::runtime::{api, own::own, thread::RThread};
+use std::ptr::null_mut;
+
+/// The user's global error handlers when ours was put below them: a list of base R's own.
+static USERS: RThread<SEXP> = RThread::new(null_mut());
+
+fn users_handlers() -> SEXP {
+    // SAFETY: `bootstrap.R` binds `registry`; `gh` is where `globalCallingHandlers()` keeps what it is given.
+    unsafe {
+        let env = looked_up().binding(api::symbol(c"registry"), own());
+        looked_up().binding(api::symbol(c"gh"), env)
+    }
+}
+
+/// Whether the error handler is in its place: `globalCallingHandlers()` throws out what it does not know.
+pub(crate) fn is_in_place() -> bool {
+    users_handlers() == USERS.get()
+}
+
+/// Puts the error handler in its place. At R's top level; may jump.
+pub(crate) fn put() {
+    let users = users_handlers();
+    // SAFETY: the list is kept, so that another one at the same address is not taken for it.
+    unsafe {
+        if !USERS.get().is_null() {
+            libr::R_ReleaseObject(USERS.get());
+        }
+        libr::R_PreserveObject(users);
+        USERS.set(users);
+        let handle = libr::Rf_protect(libr::Rf_lang1(api::symbol(c"handle")));
+        libr::Rf_eval(handle, own());
+        libr::Rf_unprotect(1);
+    }
+}

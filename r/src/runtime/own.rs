@@ -1,0 +1,106 @@
+//! The worker's own functions in R: an environment that the user's code cannot reach, and calls of what is in it.
+
+#![expect(unsafe_code, reason = "calls into R's C interface")]
+
+use super::api;
+use super::thread::RThread;
+use crate::libr::{self, SEXP};
+use std::ffi::CStr;
+use std::ptr::null_mut;
+
+/// A function of this engine that R code of ours calls by `.Call`: its name there, and its address.
+pub(crate) type Native = (&'static CStr, *const ());
+
+/// The environment that `bootstrap.R` makes, or null before that.
+static OWN: RThread<SEXP> = RThread::new(null_mut());
+
+/// What R prints is dropped: something of ours runs, and nobody is to hear of it.
+static IS_MUTED: RThread<bool> = RThread::new(false);
+
+/// Whether what R prints is to be dropped.
+pub(crate) fn is_muted() -> bool {
+    IS_MUTED.get()
+}
+
+/// Runs `body` with what R prints dropped. `body` does not jump.
+pub(crate) fn muted<T>(body: impl FnOnce() -> T) -> T {
+    IS_MUTED.set(true);
+    let result = body();
+    IS_MUTED.set(false);
+    result
+}
+
+/// Keeps the environment. At R's top level.
+pub(crate) fn set_own(own: SEXP) {
+    // SAFETY: the caller protects it; from here on R keeps it.
+    unsafe { libr::R_PreserveObject(own) };
+    OWN.set(own);
+}
+
+/// Whether the worker's environment has been made.
+pub(crate) fn is_up() -> bool {
+    !own().is_null()
+}
+
+/// The worker's environment in R; null before R is up.
+pub(crate) fn own() -> SEXP {
+    OWN.get()
+}
+
+/// Evaluates R code of ours in `env` and gives the value of its last expression. May jump.
+pub(crate) fn evaluate(code: &str, env: SEXP) -> SEXP {
+    // SAFETY: values are protected until the last use.
+    unsafe {
+        let text = libr::Rf_protect(api::string(code));
+        let mut status = libr::ParseStatus::NULL;
+        let expressions = libr::Rf_protect(libr::R_ParseVector(text, -1, &mut status, api::nil()));
+        let mut value = api::nil();
+        if status == libr::ParseStatus::OK {
+            for index in 0..libr::Rf_xlength(expressions) {
+                value = libr::Rf_eval(libr::VECTOR_ELT(expressions, index), env);
+            }
+        }
+        libr::Rf_unprotect(2);
+        value
+    }
+}
+
+/// Binds functions of ours in `env`, as `.Call` takes them. R calls each with as many values as the R code there passes. May
+/// jump when memory is exhausted.
+pub(crate) fn bind(natives: &[Native], env: SEXP) {
+    for &(name, function) in natives {
+        // SAFETY: a function pointer is as large as any other; the value is protected until it is bound.
+        unsafe {
+            let function = std::mem::transmute::<*const (), libr::DL_FUNC>(function);
+            let pointer = libr::R_MakeExternalPtrFn(function, api::symbol(c"native symbol"), api::nil());
+            libr::Rf_defineVar(api::symbol(name), libr::Rf_protect(pointer), env);
+            libr::Rf_unprotect(1);
+        }
+    }
+}
+
+/// Evaluates a call of a function of ours without arguments; none when it failed.
+pub(crate) fn call(name: &CStr) -> Option<SEXP> {
+    if !is_up() {
+        return None;
+    }
+    // SAFETY: the call is protected while it is evaluated.
+    api::at_top_level(|| unsafe {
+        let call = libr::Rf_protect(libr::Rf_lang1(api::symbol(name)));
+        let value = libr::Rf_eval(call, own());
+        libr::Rf_unprotect(1);
+        value
+    })
+}
+
+/// Calls a function of ours for what it does; it raises nothing and prints nothing.
+pub(crate) fn run_quietly(function: &CStr) {
+    muted(|| api::without_interrupts(|| call(function)));
+}
+
+/// The truth value that a function of ours gives, which raises nothing and prints nothing.
+pub(crate) fn is_so(function: &CStr) -> bool {
+    // SAFETY: reads the one truth value.
+    let is_so = || call(function).is_some_and(|value| unsafe { libr::Rf_asLogical(value) } == 1);
+    muted(|| api::without_interrupts(is_so))
+}
