@@ -6,6 +6,7 @@ import tempfile
 import time
 
 from compare import OURS, Line, alternate, close, compare, is_kernel
+from crowd import crowded
 from cpu import cpu_of, cpu_of_command
 from sessions import Echo, Ended, Zeros, seconds_of
 
@@ -370,6 +371,7 @@ ROWS = {
     "one-write": one_write,
     "numbers": print_numbers,
     "interrupt": interrupts,
+    "crowd": crowded,
     "memory": memory,
     "stall": stalled_client,
 }

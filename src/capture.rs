@@ -13,20 +13,31 @@ const PIECE: usize = 64 << 10;
 pub(crate) struct Capture {
     readers: [OwnedFd; 2],
     /// Copies of the writing ends, so that a program that closes its fd 1 does not end the pipe.
-    _writers: [OwnedFd; 2],
+    writers: [OwnedFd; 2],
     pair: Pair,
 }
 
 impl Capture {
     /// Puts fresh pipes under fds 1 and 2.
     pub(crate) fn install() -> io::Result<Capture> {
+        let capture = Capture::new()?;
+        for (end, fd) in capture.writing_ends().into_iter().zip([1, 2]) {
+            sys::dup_onto(end, fd)?;
+        }
+        sys::buffer_c_stdout_by_lines();
+        Ok(capture)
+    }
+
+    /// The pipes alone.
+    pub(crate) fn new() -> io::Result<Capture> {
         let (out_reader, out_writer) = sys::pipe()?;
         let (err_reader, err_writer) = sys::pipe()?;
-        sys::dup_onto(out_writer.as_raw_fd(), 1)?;
-        sys::dup_onto(err_writer.as_raw_fd(), 2)?;
-        sys::buffer_c_stdout_by_lines();
         let pair = Pair::new([out_reader.as_raw_fd(), err_reader.as_raw_fd()])?;
-        Ok(Capture { readers: [out_reader, err_reader], _writers: [out_writer, err_writer], pair })
+        Ok(Capture { readers: [out_reader, err_reader], writers: [out_writer, err_writer], pair })
+    }
+
+    pub(crate) fn writing_ends(&self) -> [RawFd; 2] {
+        [self.writers[0].as_raw_fd(), self.writers[1].as_raw_fd()]
     }
 
     pub(crate) fn fds(&self) -> [RawFd; 2] {

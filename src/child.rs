@@ -1,40 +1,12 @@
 //! A process that user code forks from the worker: it has no channel, and its output goes to the raw descriptors.
 
+#![expect(unsafe_code, reason = "descriptors that are inherited under a number")]
+
 use crate::protocol::Stream;
 use crate::sys;
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
 
-static IN_CHILD: AtomicBool = AtomicBool::new(false);
-/// Descriptors that a forked child closes, so that the supervisor sees the end of file when the worker itself is gone.
-static CLOSE: [AtomicI32; 8] = [const { AtomicI32::new(-1) }; 8];
-
-/// Whether this process was forked from the worker.
-pub fn in_child() -> bool {
-    IN_CHILD.load(SeqCst)
-}
-
-/// From now on a forked child knows that it is one, and closes `fds`.
-pub(crate) fn watch_forks(fds: &[RawFd]) {
-    for (slot, fd) in CLOSE.iter().zip(fds) {
-        slot.store(*fd, SeqCst);
-    }
-    sys::at_fork_in_child(on_fork_in_child);
-}
-
-extern "C" fn on_fork_in_child() {
-    if IN_CHILD.swap(true, SeqCst) {
-        return;
-    }
-    crate::interrupt::adopt_forked_thread();
-    crate::crash::forget_notes();
-    for slot in &CLOSE {
-        let fd = slot.swap(-1, SeqCst);
-        if fd >= 0 {
-            drop(sys::adopt(fd));
-        }
-    }
-}
+pub use crate::sys::in_child;
 
 /// Writes what a forked child prints, unbuffered.
 pub fn write_raw(stream: Stream, bytes: &[u8]) {
@@ -85,13 +57,23 @@ pub(crate) fn write_diagnostic(fd: RawFd, text: &str) {
 }
 
 /// The file behind an inherited descriptor.
-pub fn file_from(fd: RawFd) -> std::fs::File {
-    std::fs::File::from(sys::adopt(fd))
+///
+/// # Safety
+///
+/// The descriptor is open, and nobody else in this process owns it.
+pub unsafe fn file_from(fd: RawFd) -> std::fs::File {
+    // SAFETY: the caller's promise.
+    std::fs::File::from(unsafe { sys::adopt(fd) })
 }
 
 /// Tells the monitor process that the engine is up, and closes the pipe to it.
-pub fn confirm_start(pipe: RawFd) {
-    let pipe = sys::adopt(pipe);
+///
+/// # Safety
+///
+/// The same.
+pub unsafe fn confirm_start(pipe: RawFd) {
+    // SAFETY: the caller's promise.
+    let pipe = unsafe { sys::adopt(pipe) };
     // A monitor that is gone needs no telling.
     let _ = sys::write(std::os::fd::AsRawFd::as_raw_fd(&pipe), b"1");
 }

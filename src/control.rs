@@ -6,7 +6,7 @@
 use crate::framing::{Line, Lines};
 use crate::interrupt;
 use crate::protocol::{Code, EndReason, Incoming, InputBatch, MAX_LINE, Refusal, Response, Rpc, SessionEnd, line};
-use crate::session::{Due, Phase, Request, Routed};
+use crate::session::{Due, Phase, Request, Routed, State};
 use crate::shared::Shared;
 use crate::sys;
 use serde::Deserialize;
@@ -201,29 +201,39 @@ impl Control {
 
     fn supervisor_gone(&self) {
         self.shared.emitter.set_gone();
-        let mut state = self.shared.state.lock();
-        if state.supervisor_gone(Instant::now()) == Due::Strike {
-            self.shared.process.strike(&self.shared.main_wake);
-            state.struck(Instant::now());
-        }
-        self.shared.wake_waiters(&state);
+        self.do_due(|state| state.supervisor_gone(Instant::now()));
+        self.shared.wake_waiters(&self.shared.state.lock());
     }
 
     fn take_deadlines(&self) {
+        let now = Instant::now();
+        if self.shared.state.lock().next_deadline().is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        if self.do_due(|state| state.due(now)) == Due::Force {
+            self.force("forced");
+        }
+    }
+
+    /// Signals what is to be signalled, and tells what is due. The main thread is signalled while the state is locked, so that
+    /// no signal comes in another cell than it is for.
+    fn do_due(&self, decide: impl FnOnce(&mut State) -> Due) -> Due {
+        let others = self.shared.process.others();
         let mut state = self.shared.state.lock();
-        match state.due(Instant::now()) {
-            Due::Nothing => {}
+        let due = decide(&mut state);
+        match due {
+            Due::Nothing | Due::Force => {}
+            Due::Nudge => interrupt::nudge(),
             Due::Strike => {
-                self.shared.process.strike(&self.shared.main_wake);
+                self.shared.process.strike(&self.shared.main_wake, &others);
                 state.struck(Instant::now());
                 self.shared.wake_waiters(&state);
-            }
-            Due::Nudge => interrupt::nudge(),
-            Due::Force => {
+                let last_cell = state.last_cell();
                 drop(state);
-                self.force("forced");
+                self.shared.interrupt_rest(others, last_cell);
             }
         }
+        due
     }
 
     /// Ends the process at once; an end that the user's code asked for keeps its reason and its number.

@@ -11,22 +11,27 @@
 mod flush;
 mod sink;
 mod text;
+mod unwritten;
 
 pub(crate) use sink::Sink;
 
 use crate::capture::Capture;
-use crate::crash;
-use crate::escape::escape_into;
+use crate::line_writer::{ESCAPED, HEAD, Kind, LineWriter, TextEncoding};
 use crate::protocol::{MAX_TEXT, Role, Stream};
 use crate::sys::{self, Alarm, Waited, Wake};
 use crate::utf8::{Decoder, Run};
 use parking_lot::{Mutex, MutexGuard};
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
+use unwritten::{Published, Unwritten};
 
 /// How much may wait for the channel before writers of text wait too.
 const ROOM: usize = 512 << 10;
+/// Size of the memory in which it waits; it grows for a picture, say.
+const FIRST_SIZE: usize = 2 << 20;
+const FIRST_SIZE_OF_CELL: usize = 64 << 10;
 /// How much more answers of the control side may add; beyond it they are left out.
 const ROOM_FOR_ANSWERS: usize = 4 << 20;
 /// An open message with so much text is flushed.
@@ -41,14 +46,6 @@ pub(crate) const FLUSH_AFTER: Duration = Duration::from_millis(2);
 #[error("a signal came while the output waited for the supervisor")]
 pub struct Interrupted;
 
-/// What distinguishes one `output_text` from the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Kind {
-    stream: Stream,
-    role: Option<Role>,
-    from_fd: bool,
-}
-
 #[derive(Debug)]
 struct OpenText {
     kind: Kind,
@@ -58,12 +55,10 @@ struct OpenText {
 /// The part under the lock.
 #[derive(Debug)]
 pub(crate) struct Out {
-    buf: Vec<u8>,
-    /// `buf[..head]` is written.
-    head: usize,
+    unwritten: Unwritten,
     open: Option<OpenText>,
     /// `,"id":"…"` of the running cell, or nothing.
-    cell: Vec<u8>,
+    cell: Unwritten,
     /// When the first byte came that nobody has tried to flush, in monotonic nanoseconds.
     unflushed_since: Option<u64>,
     alarm_is_set: bool,
@@ -92,17 +87,22 @@ pub(crate) struct Emitter {
     pub(crate) wake: Wake,
     pub(crate) capture: Option<Capture>,
     encode: TextEncoding,
+    /// What is accepted and not yet written, for who cannot take the lock: after a fault.
+    pub(crate) unwritten: Arc<Published>,
+    /// The same for `,"id":"…"` of the running cell.
+    pub(crate) cell: Arc<Published>,
     /// A write failed: nobody reads any more, or user code has closed the channel.
     has_lost_channel: AtomicBool,
 }
 
-/// How `output_text` is encoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TextEncoding {
-    /// The project's own protocol: JSON text, joined.
-    Text,
-    /// The second dialect: always base64, flushed before the writing call returns.
-    Base64,
+/// What the last words are told of what the emitter holds back.
+#[derive(Debug, Default)]
+pub(crate) struct Stopped {
+    /// `session_end` has been said, or nobody reads.
+    pub has_ended: bool,
+    /// Of each stream the beginning of a character: of what was printed, and of what was read from the raw pipes.
+    pub own: [Decoder; 2],
+    pub raw: [Decoder; 2],
 }
 
 fn index(stream: Stream) -> usize {
@@ -115,10 +115,9 @@ fn index(stream: Stream) -> usize {
 impl Emitter {
     pub(crate) fn new(sink: Sink, capture: Option<Capture>, encode: TextEncoding) -> io::Result<Emitter> {
         let out = Out {
-            buf: Vec::with_capacity(80 << 10),
-            head: 0,
+            unwritten: Unwritten::new(FIRST_SIZE),
             open: None,
-            cell: Vec::new(),
+            cell: Unwritten::new(FIRST_SIZE_OF_CELL),
             unflushed_since: None,
             alarm_is_set: false,
             is_backlogged: false,
@@ -132,6 +131,8 @@ impl Emitter {
             startup_stderr: Some(Vec::new()),
         };
         Ok(Emitter {
+            unwritten: out.unwritten.published(),
+            cell: out.cell.published(),
             out: Mutex::new(out),
             sink,
             alarm: Alarm::new()?,
@@ -211,16 +212,18 @@ impl Emitter {
         self.close(&mut out);
         out.cell.clear();
         if let Some(id) = id {
-            out.cell.extend_from_slice(b",\"id\":\"");
-            escape_into(&mut out.cell, id);
-            out.cell.push(b'"');
+            out.cell.append(HEAD + ESCAPED * id.len(), |room| {
+                let mut line = LineWriter::new(room);
+                line.push_cell(id);
+                (line.len(), false)
+            });
         }
     }
 
     /// Appends an answer of the control side; left out when too much waits already. True when it was taken.
     pub(crate) fn append_answer(&self, line: &[u8]) -> bool {
         let mut out = self.out.lock();
-        if out.buf.len() - out.head > ROOM + ROOM_FOR_ANSWERS {
+        if out.unwritten.len() > ROOM + ROOM_FOR_ANSWERS {
             return false;
         }
         self.append_line(&mut out, line);
@@ -246,7 +249,7 @@ impl Emitter {
             return;
         }
         self.close(out);
-        out.buf.extend_from_slice(line);
+        out.unwritten.append_all(line);
         out.accepted += line.len() as u64;
         self.mark_unflushed(out);
     }
@@ -334,10 +337,10 @@ impl Emitter {
     }
 
     fn has_room(&self, out: &mut Out) -> bool {
-        if out.buf.len() - out.head >= ROOM {
+        if out.unwritten.len() >= ROOM {
             self.try_flush(out);
         }
-        out.buf.len() - out.head < ROOM || out.is_gone || out.has_ended
+        out.unwritten.len() < ROOM || out.is_gone || out.has_ended
     }
 
     /// Nobody reads any more: from now on everything is dropped and nobody waits.
@@ -347,13 +350,14 @@ impl Emitter {
         self.try_flush(&mut out);
     }
 
-    /// For the last words of a fault: what is accepted and unwritten, whether it ends in an open message, and whether the
-    /// session has ended. None when the lock cannot be had in time. Nothing is said after it; allocates nothing.
-    pub(crate) fn lock_for_fault<T>(&self, limit: Duration, look: impl FnOnce(&[u8], bool, bool) -> T) -> Option<T> {
+    /// For the last words of a fault: from now on nobody else can say anything. None when the lock cannot be had in time.
+    pub(crate) fn stop_for_fault(&self, limit: Duration) -> Option<Stopped> {
         let mut out = self.out.try_lock_for(limit)?;
-        let result = look(&out.buf[out.head..], out.open.is_some(), out.has_ended || out.is_gone);
-        out.has_ended = true;
-        Some(result)
+        let has_ended = out.has_ended || out.is_gone;
+        let stopped = Stopped { has_ended, own: std::mem::take(&mut out.own), raw: std::mem::take(&mut out.raw) };
+        // Whoever wants to append or to write now waits for the death of the process.
+        std::mem::forget(out);
+        Some(stopped)
     }
 
     /// The output thread looks at the state that decides what it waits for.

@@ -3,6 +3,7 @@
 //! The engine pulls: it asks for the next cell and for standard input, and it tells how a cell ended. That fits a runtime
 //! that we drive (Python) and one that drives us (R).
 
+mod channel;
 mod exiting;
 mod saying;
 
@@ -14,9 +15,10 @@ use crate::config::{Config, Dialect};
 use crate::control;
 use crate::crash;
 use crate::dialect::Speaker;
-use crate::emitter::{Emitter, Sink, TextEncoding};
+use crate::emitter::{Emitter, Sink};
 use crate::host_process::HostProcess;
 use crate::interrupt;
+use crate::line_writer::TextEncoding;
 use crate::output;
 use crate::protocol::{Capabilities, EndReason, ErrorInfo, Event, Outcome, Ready, Refusal, RuntimeInfo, SessionEnd};
 use crate::reader::{Ask, Reader};
@@ -131,12 +133,7 @@ impl Engine {
         let config = config.clone();
         let started_at = Instant::now();
         interrupt::adopt_main_thread();
-        let is_one = config.channel.request_fd == config.channel.event_fd;
-        let requests = sys::adopt(config.channel.request_fd);
-        let events =
-            if is_one { sys::dup_high(config.channel.request_fd)? } else { sys::adopt(config.channel.event_fd) };
-        sys::set_cloexec(requests.as_raw_fd(), true)?;
-        sys::set_cloexec(events.as_raw_fd(), true)?;
+        let (requests, events) = channel::take(&config.channel)?;
         // They came through an exec if the interpreter was executed, and go no further.
         let others =
             [Some(config.diagnostics_fd), config.parent_pidfd, config.control_stdin, config.listener, config.end_pipe];
@@ -152,7 +149,7 @@ impl Engine {
         let mut ours = vec![requests.as_raw_fd(), emitter.sink.fd()];
         ours.extend(emitter.capture.iter().flat_map(Capture::fds));
         ours.extend(shared.config.listener);
-        child::watch_forks(&ours);
+        sys::own_process(sys::InChild { close: ours, call: &[interrupt::adopt_forked_thread, crash::forget_notes] });
         shared.say_worker_ready();
         interrupt::catch_end_signals(shared.control_wake.fd());
         sys::go_on_when_the_parent_dies();

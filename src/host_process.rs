@@ -1,6 +1,7 @@
 //! What a session does to the process that it lives in. The one seam that lets the whole core run in memory: a test's process
 //! holds many sessions, so that none of them may signal it, end it, or end its children.
 
+use crate::tree::Interrupted;
 use crate::{interrupt, sys, tree};
 #[cfg(test)]
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -19,13 +20,31 @@ pub(crate) enum HostProcess {
 }
 
 impl HostProcess {
-    /// Interrupts the main thread.
-    pub fn strike(&self, main_wake: &sys::Wake) {
+    /// The other processes to which an interrupt goes. Asked for before the state is locked.
+    pub fn others(&self) -> Interrupted {
+        match self {
+            HostProcess::Own => Interrupted::now(),
+            #[cfg(test)]
+            HostProcess::Test { .. } => Interrupted::default(),
+        }
+    }
+
+    /// Passes an interrupt on to those that have come since, as long as `is_due` gives something. The state is not locked.
+    pub fn interrupt_rest<T>(&self, others: Interrupted, is_due: impl FnMut() -> Option<T>) {
+        match self {
+            HostProcess::Own => others.send_to_rest(is_due),
+            #[cfg(test)]
+            HostProcess::Test { .. } => {}
+        }
+    }
+
+    /// Interrupts the main thread, and these.
+    pub fn strike(&self, main_wake: &sys::Wake, others: &Interrupted) {
         match self {
             HostProcess::Own => {
                 // A signal ends the main thread's wait by itself.
                 let _ = main_wake;
-                interrupt::strike();
+                interrupt::strike(others);
             }
             #[cfg(test)]
             HostProcess::Test { is_struck } => {

@@ -8,31 +8,23 @@
 #![expect(unsafe_code, reason = "signal handlers, masks and sigaction")]
 
 mod end_signals;
+mod flags;
 mod mask;
 mod pairs;
 
 pub(crate) use end_signals::{catch_end_signals, take_end_signal, wake_control};
 pub use end_signals::{install_default_end_handlers, install_end_handlers};
+pub use flags::has_delivered;
 pub use mask::{Held, allow, block_all_in_this_thread, forbid, hold};
 pub(crate) use mask::{drop_pending, open_mask};
 pub(crate) use pairs::{Way, claim, forget_signal, note_answer, take_answer, take_batch};
 
 use crate::sys;
+use crate::tree::{self, Interrupted};
+use flags::{HAS_DELIVERED, HAS_SIGNALLED, MAIN, NUDGED, RENEWED, STRUCK, signal_main};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::SeqCst};
 
-/// The main thread was struck and our handler has not seen it yet. Only asked when the handler is not told who sent a signal.
-static STRUCK: AtomicBool = AtomicBool::new(false);
-/// The signal on its way is a nudge: it ends a system call and tells the runtime nothing.
-static NUDGED: AtomicBool = AtomicBool::new(false);
-/// The runtime was told of an interrupt since the cell began.
-static HAS_DELIVERED: AtomicBool = AtomicBool::new(false);
-/// The next nudge is the interrupt once more.
-static RENEWED: AtomicBool = AtomicBool::new(false);
-/// An interrupt came as a signal and the control thread has not seen it yet.
-static HAS_SIGNALLED: AtomicBool = AtomicBool::new(false);
-/// The main thread.
-static MAIN: AtomicUsize = AtomicUsize::new(0);
 /// What passes an interrupt on to the runtime: a function pointer of type [`Deliver`] or of a plain handler.
 static DELIVER: AtomicUsize = AtomicUsize::new(0);
 static DELIVER_IS_HANDLER: AtomicBool = AtomicBool::new(false);
@@ -66,7 +58,7 @@ pub(crate) fn adopt_main_thread() {
     // SAFETY: the default action needs no handler, and sigaction gets a zeroed structure, which is a valid one.
     unsafe {
         for signal in [libc::SIGINT, libc::SIGCHLD] {
-            if current_of(signal).sa_sigaction == libc::SIG_IGN {
+            if sys::current_action(signal).sa_sigaction == libc::SIG_IGN {
                 libc::signal(signal, libc::SIG_DFL);
             }
         }
@@ -150,7 +142,7 @@ extern "C" fn on_sigint(signal: libc::c_int, info: *mut libc::siginfo_t, context
     if is_main && here < IN_HANDLER.load(SeqCst) {
         return tell_flag();
     }
-    if !crate::child::in_child() {
+    if sys::is_own_process() {
         let is_told = handler_is_whole();
         // SAFETY: the kernel passes a valid siginfo to a handler with SA_SIGINFO; getpid cannot fail.
         let is_foreign = is_told && unsafe { (*info).si_pid() != libc::getpid() };
@@ -171,7 +163,7 @@ extern "C" fn on_sigint(signal: libc::c_int, info: *mut libc::siginfo_t, context
             // Marked as a blow, or the main thread would take it for the nudge that follows and drop it. Sent before anybody
             // is woken, who may start the next cell.
             STRUCK.store(true, SeqCst);
-            sys::signal_thread(main, libc::SIGINT);
+            signal_main(main);
         }
         if !from_us {
             // The control thread sees to it that a system call which begins at this moment is ended too.
@@ -179,7 +171,7 @@ extern "C" fn on_sigint(signal: libc::c_int, info: *mut libc::siginfo_t, context
             wake_control();
         }
     } else if !is_main {
-        sys::signal_thread(main, libc::SIGINT);
+        signal_main(main);
     }
     if !is_main {
         return;
@@ -189,7 +181,7 @@ extern "C" fn on_sigint(signal: libc::c_int, info: *mut libc::siginfo_t, context
         return;
     }
     HAS_DELIVERED.store(true, SeqCst);
-    keep_errno(|| {
+    sys::keep_errno(|| {
         if DELIVER_IS_HANDLER.load(SeqCst) {
             // SAFETY: the pointer is the handler that the runtime had installed; it takes the signal, and ignores the rest if it
             // was installed without SA_SIGINFO.
@@ -217,16 +209,6 @@ fn tell_flag() {
     }
 }
 
-fn keep_errno(body: impl FnOnce()) {
-    // SAFETY: errno is the calling thread's own.
-    unsafe {
-        let errno = libc::__errno_location();
-        let saved = *errno;
-        body();
-        *errno = saved;
-    }
-}
-
 /// Sends the main thread the signal once more, of which the runtime is not told.
 ///
 /// A runtime looks at its flag and then enters a system call; a strike between the two leaves the flag set and the call
@@ -239,12 +221,7 @@ pub(crate) fn nudge() {
     }
     let is_renewed = RENEWED.swap(false, SeqCst);
     (if is_renewed { &STRUCK } else { &NUDGED }).store(true, SeqCst);
-    sys::signal_thread(main as libc::pthread_t, libc::SIGINT);
-}
-
-/// Whether the runtime was told of an interrupt since the running cell began.
-pub fn has_delivered() -> bool {
-    HAS_DELIVERED.load(SeqCst)
+    signal_main(main as libc::pthread_t);
 }
 
 /// The running cell's interrupt came where the runtime could do nothing with it: it comes again in a moment.
@@ -256,8 +233,8 @@ pub fn renew() {
     }
 }
 
-/// Interrupts the main thread, and every other process of the session's process group.
-pub(crate) fn strike() {
+/// Interrupts the main thread, and these other processes.
+pub(crate) fn strike(others: &Interrupted) {
     let main = MAIN.load(SeqCst);
     if main == 0 || DELIVER.load(SeqCst) == 0 {
         return;
@@ -276,13 +253,11 @@ pub(crate) fn strike() {
             set_handler();
         }
         STRUCK.store(true, SeqCst);
-        sys::signal_thread(main as libc::pthread_t, libc::SIGINT);
+        signal_main(main as libc::pthread_t);
     }
     // Each of the others by itself, and not the group at once: this process would get a second signal, and while R waits a
     // handler of its own takes each for an interrupt.
-    if sys::has_children() {
-        crate::tree::interrupt_group();
-    }
+    others.send();
     let hook = AFTER_STRIKE.load(SeqCst);
     if hook != 0 {
         // SAFETY: the pointer was stored from a `Deliver`.
@@ -314,24 +289,12 @@ pub fn take_unseen_strike() -> bool {
 /// Sends SIGINT to the session's process group once more, if there are children: the runtime has noted an interrupt, and waits
 /// for a child that was started after that.
 pub fn strike_children() {
-    if sys::has_children() {
-        crate::tree::interrupt_group();
-    }
+    tree::interrupt_group();
 }
 
 /// What SIGINT does at this moment.
 fn current() -> libc::sigaction {
-    current_of(libc::SIGINT)
-}
-
-/// What is done at a signal.
-pub(crate) fn current_of(signal: libc::c_int) -> libc::sigaction {
-    // SAFETY: sigaction fills a zeroed structure, which is a valid one.
-    unsafe {
-        let mut current: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(signal, std::ptr::null(), &mut current);
-        current
-    }
+    sys::current_action(libc::SIGINT)
 }
 
 fn own_handler() -> usize {

@@ -4,6 +4,7 @@
 //! thread, interrupts it, and streams what happens back. The engines (`python/`, `r/`) link this library and pull from it
 //! through [`engine::Engine`]; this library names neither runtime. `docs/architecture.md` is the map.
 
+mod adopted;
 mod capture;
 pub mod child;
 #[cfg(feature = "client")]
@@ -16,7 +17,6 @@ mod dialect;
 mod echo;
 mod emitter;
 pub mod engine;
-mod escape;
 mod framing;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
@@ -24,6 +24,7 @@ mod host_process;
 pub mod interrupt;
 #[cfg(feature = "launcher")]
 pub mod launcher;
+mod line_writer;
 mod output;
 pub mod protocol;
 pub mod reader;

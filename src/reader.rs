@@ -6,22 +6,10 @@ use crate::session::{CellRef, Phase, Request, State, Wait};
 use crate::shared::Shared;
 use crate::stdin::Want;
 use crate::sys::{self, Waited};
-use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-thread_local! {
-    static ADOPTED: RefCell<Option<Arc<CellRef>>> = const { RefCell::new(None) };
-}
-
-/// Says which cell the calling thread, not the main one, belongs to: the one that started it.
-pub fn adopt_cell(cell: Option<Arc<CellRef>>) {
-    ADOPTED.set(cell);
-}
-
-pub(crate) fn adopted_cell() -> Option<Arc<CellRef>> {
-    ADOPTED.with_borrow(Option::clone)
-}
+pub use crate::adopted::adopt_cell;
 
 /// What a read asks for.
 #[derive(Debug, Clone, Copy)]
@@ -253,7 +241,7 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        if self.is_waiting && !crate::child::in_child() {
+        if self.is_waiting && !sys::in_child() {
             let mut state = self.shared.state.lock();
             state.end_wait(self.number);
             self.shared.answer_batch(&mut state);

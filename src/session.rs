@@ -314,6 +314,11 @@ impl State {
         Some((cell, queued.code))
     }
 
+    /// The number of the last cell that was started; 0: none.
+    pub fn last_cell(&self) -> u64 {
+        self.next_cell - 1
+    }
+
     /// The running cell is over: what there is to say of it.
     pub fn finish_cell(&mut self, now: Instant) -> Option<Box<Running>> {
         match std::mem::replace(&mut self.phase, Phase::Idle) {

@@ -14,6 +14,7 @@ use crate::protocol::{
 };
 use crate::session::{CellRef, Interrupt, Phase, QueuedCell, Request, Running, State};
 use crate::sys::{self, Wake};
+use crate::tree::Interrupted;
 use parking_lot::{Condvar, Mutex};
 use serde_json::Value;
 use std::sync::Arc;
@@ -133,6 +134,7 @@ impl Shared {
 
     /// Interrupts as a message asks. `says_ready`: when idle a bare `ready` answers it.
     pub fn interrupt(&self, id: Option<&str>, says_ready: bool) -> bool {
+        let others = self.process.others();
         let mut state = self.state.lock();
         let Interrupt { strike, discarded, bare_ready, cancelled, delivered } = state.interrupt(id);
         // The claim is made even when nothing is struck: the signal that belongs to this message must strike nothing either.
@@ -143,7 +145,7 @@ impl Shared {
         }
         if strike {
             if is_first {
-                self.process.strike(&self.main_wake);
+                self.process.strike(&self.main_wake, &others);
             }
             // Also when the signal came first: a system call that began at that moment has not noticed it.
             state.struck(Instant::now());
@@ -155,9 +157,22 @@ impl Shared {
         if bare_ready && says_ready && !is_answered {
             self.say(&Event::Ready(Ready::default()));
         }
+        let last_cell = state.last_cell();
         drop(state);
         self.emitter.flush();
+        if strike && is_first {
+            self.interrupt_rest(others, last_cell);
+        }
         delivered
+    }
+
+    /// Passes an interrupt on to processes that were not there when the main thread was struck: until the next cell starts,
+    /// whose processes it is not for. `last_cell`: the last one that had started by then.
+    pub fn interrupt_rest(&self, others: Interrupted, last_cell: u64) {
+        self.process.interrupt_rest(others, || {
+            let state = self.state.lock();
+            (state.last_cell() == last_cell).then_some(state)
+        });
     }
 
     /// The state changed: whoever waits looks again.
@@ -205,7 +220,7 @@ impl Shared {
         if interrupt::is_main_thread() {
             state.running().map(|running| running.cell.clone())
         } else {
-            crate::reader::adopted_cell()
+            crate::adopted::adopted_cell()
         }
     }
 }

@@ -4,10 +4,16 @@
 
 #![expect(unsafe_code, reason = "system calls and C's stdio, which no safe crate covers")]
 
+mod fork;
 mod process;
+mod processes;
+mod signal;
 mod wake;
 
+pub use fork::{InChild, in_child, is_own_process, own_process};
 pub use process::*;
+pub use processes::*;
+pub use signal::*;
 pub use wake::*;
 
 use std::io;
@@ -37,8 +43,12 @@ pub fn dup_onto(fd: RawFd, target: RawFd) -> io::Result<()> {
 }
 
 /// Takes ownership of a descriptor that was inherited under a number.
-pub fn adopt(fd: RawFd) -> OwnedFd {
-    // SAFETY: the caller names a descriptor that was handed to this process for this purpose.
+///
+/// # Safety
+///
+/// It is open, and nobody else in this process owns it: whoever made this process meant it for the caller.
+pub unsafe fn adopt(fd: RawFd) -> OwnedFd {
+    // SAFETY: the caller's promise.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
@@ -64,26 +74,31 @@ pub fn available(fd: RawFd) -> usize {
 
 /// Reads at most `buf.len()` bytes; retries when a signal comes.
 pub fn read(fd: RawFd, buf: &mut [u8]) -> io::Result<usize> {
-    loop {
-        // SAFETY: the kernel writes at most `buf.len()` bytes into `buf`.
-        let n = unsafe { libc::read(fd, buf.as_mut_ptr().cast(), buf.len()) };
-        if n >= 0 {
-            return Ok(n as usize);
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    }
+    // SAFETY: the kernel writes at most `buf.len()` bytes into `buf`.
+    retried(|| unsafe { libc::read(fd, buf.as_mut_ptr().cast(), buf.len()) })
 }
 
 /// Writes what can be written; retries when a signal comes.
 pub fn write(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    // SAFETY: the bytes are there.
+    unsafe { write_at(fd, bytes.as_ptr(), bytes.len()) }
+}
+
+/// The same by address.
+///
+/// # Safety
+///
+/// So many bytes are mapped there.
+pub unsafe fn write_at(fd: RawFd, start: *const u8, len: usize) -> io::Result<usize> {
+    // SAFETY: the kernel reads at most so many bytes.
+    retried(|| unsafe { libc::write(fd, start.cast(), len) })
+}
+
+/// Calls again when a signal comes.
+fn retried(mut call: impl FnMut() -> isize) -> io::Result<usize> {
     loop {
-        // SAFETY: the kernel reads at most `bytes.len()` bytes from `bytes`.
-        let n = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
-        if n >= 0 {
-            return Ok(n as usize);
+        if let Ok(size) = usize::try_from(call()) {
+            return Ok(size);
         }
         let error = io::Error::last_os_error();
         if error.kind() != io::ErrorKind::Interrupted {
@@ -108,17 +123,18 @@ pub fn write_all(fd: RawFd, mut bytes: &[u8]) -> io::Result<()> {
 
 /// Sends to a socket without waiting, whatever the descriptor's own mode is.
 pub fn send_nowait(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
-    loop {
-        // SAFETY: the kernel reads at most `bytes.len()` bytes from `bytes`.
-        let n = unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) };
-        if n >= 0 {
-            return Ok(n as usize);
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    }
+    // SAFETY: the bytes are there.
+    unsafe { send_nowait_at(fd, bytes.as_ptr(), bytes.len()) }
+}
+
+/// The same by address.
+///
+/// # Safety
+///
+/// So many bytes are mapped there.
+pub unsafe fn send_nowait_at(fd: RawFd, start: *const u8, len: usize) -> io::Result<usize> {
+    // SAFETY: the kernel reads at most so many bytes.
+    retried(|| unsafe { libc::send(fd, start.cast(), len, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) })
 }
 
 /// Takes a connection that has come, without waiting for one.

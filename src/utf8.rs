@@ -12,52 +12,47 @@ pub enum Run<'a> {
 /// Holds the beginning of a character whose rest has not arrived.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    tail: Vec<u8>,
+    tail: [u8; 4],
+    held: usize,
 }
 
 impl Decoder {
-    /// Takes a piece of the stream and gives it on in runs. Up to three bytes may be held back.
+    /// Takes a piece of the stream and gives it on in runs. Up to three bytes may be held back. Allocates nothing.
     pub fn feed(&mut self, piece: &[u8], mut each: impl FnMut(Run<'_>)) {
-        if self.tail.is_empty() {
-            let held = runs(piece, &mut each);
-            self.tail.extend_from_slice(held);
-            return;
+        if self.held == 0 {
+            return self.hold(runs(piece, &mut each));
         }
         // The rest of one character is enough to go on with the piece itself, uncopied.
         let mut taken = 0;
         while taken < piece.len() {
-            self.tail.push(piece[taken]);
+            self.tail[self.held] = piece[taken];
+            self.held += 1;
             taken += 1;
-            match std::str::from_utf8(&self.tail) {
-                Ok(text) => {
-                    each(Run::Text(text));
-                    break;
-                }
+            let tail = &self.tail[..self.held];
+            match std::str::from_utf8(tail) {
+                Ok(text) => each(Run::Text(text)),
                 Err(error) if error.error_len().is_none() => continue,
-                Err(_) => {
-                    each(Run::Bytes(&self.tail));
-                    break;
-                }
+                Err(_) => each(Run::Bytes(tail)),
             }
+            return self.hold(runs(&piece[taken..], &mut each));
         }
-        if taken == piece.len() && std::str::from_utf8(&self.tail).is_err_and(|error| error.error_len().is_none()) {
-            return;
-        }
-        self.tail.clear();
-        let held = runs(&piece[taken..], &mut each);
-        self.tail.extend_from_slice(held);
+    }
+
+    fn hold(&mut self, rest: &[u8]) {
+        self.tail[..rest.len()].copy_from_slice(rest);
+        self.held = rest.len();
     }
 
     /// Whether part of a character is held back.
     pub fn is_holding(&self) -> bool {
-        !self.tail.is_empty()
+        self.held > 0
     }
 
     /// Nothing more will come, or something else comes first: gives on what is held back.
     pub fn finish(&mut self, mut each: impl FnMut(Run<'_>)) {
-        if !self.tail.is_empty() {
-            each(Run::Bytes(&self.tail));
-            self.tail.clear();
+        if self.held > 0 {
+            each(Run::Bytes(&self.tail[..self.held]));
+            self.held = 0;
         }
     }
 }

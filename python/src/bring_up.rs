@@ -153,7 +153,8 @@ pub(crate) fn start(py: Python<'_>, config_fd: Option<i32>) -> PyResult<()> {
 
 fn open_from(fd: i32) -> Result<(), String> {
     use std::io::{Read, Seek};
-    let mut file = worker::child::file_from(fd);
+    // SAFETY: the launcher has passed the number in the code that called this, for this alone.
+    let mut file = unsafe { worker::child::file_from(fd) };
     let mut json = Vec::new();
     file.rewind().and_then(|()| file.read_to_end(&mut json)).map_err(|error| error.to_string())?;
     let config = worker::parse_config(&json).map_err(|error| error.to_string())?;
@@ -163,7 +164,8 @@ fn open_from(fd: i32) -> Result<(), String> {
         worker::child::exit(STARTUP_FAILED);
     }
     if let Some(pipe) = startup_pipe {
-        worker::child::confirm_start(pipe);
+        // SAFETY: the launcher has named it in the configuration, for this alone.
+        unsafe { worker::child::confirm_start(pipe) };
     }
     Ok(())
 }

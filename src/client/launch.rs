@@ -2,6 +2,8 @@
 #![expect(unsafe_code, reason = "a child keeps its end of the channel only if a hook between fork and exec lets it")]
 
 use super::batch::Requests;
+use super::error::{LaunchError, StartError};
+use super::event::{Ready, WorkerReady};
 use super::worker::{Parts, Worker};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use std::ffi::{OsStr, OsString};
@@ -11,6 +13,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// What carries requests and events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,22 +25,6 @@ pub enum Transport {
     Pipes,
     /// The worker's standard input and output (`--ipc stdio`).
     Stdio,
-}
-
-/// A worker could not be started at all. (One that starts and then fails says so by its ending.)
-#[derive(Debug, thiserror::Error)]
-pub enum LaunchError {
-    /// The program cannot be run.
-    #[error("cannot run {}: {source}", program.display())]
-    Program {
-        /// Which program.
-        program: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The system gives no channel or no thread.
-    #[error("cannot set up the channel: {0}")]
-    Channel(#[from] io::Error),
 }
 
 /// Starts a worker.
@@ -145,6 +132,13 @@ impl Launch {
     pub fn backlog(mut self, events: usize) -> Self {
         self.backlog = events;
         self
+    }
+
+    /// Starts a worker and waits until it can take a cell. What a profile prints meanwhile stays to be received.
+    pub fn start(self, timeout: Duration) -> Result<(Worker, WorkerReady, Ready), StartError> {
+        let mut worker = self.spawn()?;
+        let (hello, ready) = worker.until_ready(timeout)?;
+        Ok((worker, hello, ready))
     }
 
     /// Starts it, without waiting for it to be ready.

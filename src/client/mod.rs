@@ -28,6 +28,7 @@
 
 mod batch;
 mod ending;
+mod error;
 mod event;
 mod launch;
 #[cfg(test)]
@@ -37,9 +38,10 @@ mod worker;
 
 pub use batch::{Batch, Sender};
 pub use ending::{Ending, Reason, signal_name};
+pub use error::{CallError, LaunchError, NoEvent, StartError};
 pub use event::{
     Capabilities, Event, InputLine, InputWait, Named, OutputDisplay, OutputImage, OutputText, Ready, Response,
     RpcError, SessionEnd, WorkerReady,
 };
-pub use launch::{Launch, LaunchError, Transport};
-pub use worker::{CallError, NoEvent, StartError, Worker};
+pub use launch::{Launch, Transport};
+pub use worker::Worker;

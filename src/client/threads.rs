@@ -3,12 +3,12 @@
 //! Each owns its end of things and ends by itself when the worker does; none takes a lock.
 
 use super::event::Event;
+use crossbeam_channel::{Receiver, Sender};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::ChildStderr;
-use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
 /// How much of the worker's stderr is kept.
@@ -24,7 +24,7 @@ pub(super) enum Notice {
 
 /// Waits for the process to end, and leaves its status for the owner to take, so that the process id stays ours
 /// until then.
-pub(super) fn await_exit(pid: Pid, say: &SyncSender<Notice>) {
+pub(super) fn await_exit(pid: Pid, say: &Sender<Notice>) {
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
     while let Err(nix::Error::EINTR) = waitid(Id::Pid(pid), flags) {}
     // Nobody is left to tell when the owner is gone.
@@ -35,7 +35,7 @@ pub(super) fn named(name: &str) -> thread::Builder {
     thread::Builder::new().name(name.to_owned())
 }
 
-pub(super) fn read_events(events: Box<dyn Read + Send>, say: &SyncSender<Notice>) {
+pub(super) fn read_events(events: Box<dyn Read + Send>, say: &Sender<Notice>) {
     let mut events = BufReader::with_capacity(64 << 10, events);
     let mut line = Vec::new();
     loop {
@@ -55,7 +55,7 @@ pub(super) fn read_events(events: Box<dyn Read + Send>, say: &SyncSender<Notice>
 }
 
 pub(super) fn keep_stderr(mut stderr: ChildStderr) -> io::Result<Receiver<Vec<u8>>> {
-    let (done, kept) = mpsc::sync_channel(1);
+    let (done, kept) = crossbeam_channel::bounded(1);
     named("worker-stderr").spawn(move || {
         let mut tail: VecDeque<u8> = VecDeque::new();
         let mut chunk = [0; 4096];

@@ -2,16 +2,16 @@
 
 use super::batch::{Batch, Requests, Sender};
 use super::ending::{Ending, Evidence, OomWatch};
-use super::event::{Event, Ready, RpcError, SessionEnd, WorkerReady};
-use super::launch::{Launch, LaunchError};
+use super::error::{CallError, NoEvent, StartError};
+use super::event::{Event, Ready, SessionEnd, WorkerReady};
 use super::threads::{Notice, await_exit, keep_stderr, named, read_events};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::process::Child;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// How long a dead worker's channel may stay open before it is taken for closed, and how long a signalled one
@@ -60,58 +60,10 @@ struct Facts {
     sent: Option<i32>,
 }
 
-/// There is no event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NoEvent {
-    /// None came in time.
-    #[error("no event came in time")]
-    TimedOut,
-    /// The worker has said its last.
-    #[error("the worker has closed its channel")]
-    Closed,
-}
-
-/// A worker that did not come up.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The program could not be run.
-    #[error(transparent)]
-    Launch(#[from] LaunchError),
-    /// It ended before it was ready.
-    #[error("the worker {0}")]
-    Ended(Box<Ending>),
-    /// It was not ready in time.
-    #[error("the worker was not ready in time")]
-    TimedOut,
-}
-
-/// A request without a result.
-#[derive(Debug, thiserror::Error)]
-pub enum CallError {
-    /// The worker refused it.
-    #[error(transparent)]
-    Refused(#[from] RpcError),
-    /// The answer did not come.
-    #[error(transparent)]
-    NoAnswer(#[from] NoEvent),
-    /// It could not be sent.
-    #[error(transparent)]
-    Send(#[from] io::Error),
-}
-
-impl Launch {
-    /// Starts a worker and waits until it can take a cell. What a profile prints meanwhile stays to be received.
-    pub fn start(self, timeout: Duration) -> Result<(Worker, WorkerReady, Ready), StartError> {
-        let mut worker = self.spawn()?;
-        let (hello, ready) = worker.until_ready(timeout)?;
-        Ok((worker, hello, ready))
-    }
-}
-
 impl Worker {
     pub(super) fn from_parts(parts: Parts) -> io::Result<Self> {
         let Parts { mut child, requests, events, backlog } = parts;
-        let (notify, notices) = mpsc::sync_channel(backlog);
+        let (notify, notices) = crossbeam_channel::bounded(backlog);
         let pid = child.id();
         let stderr = child.stderr.take().map(keep_stderr).transpose()?;
         let say = notify.clone();

@@ -26,10 +26,10 @@ impl Emitter {
     pub(super) fn try_flush(&self, out: &mut Out) {
         self.close(out);
         out.unflushed_since = None;
-        while out.head < out.buf.len() && !out.is_gone {
-            match self.sink.try_write(&out.buf[out.head..]) {
+        while !out.unwritten.is_empty() && !out.is_gone {
+            match self.sink.try_write(out.unwritten.bytes()) {
                 Ok(n) => {
-                    out.head += n;
+                    out.unwritten.take(n);
                     out.written += n as u64;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -41,22 +41,10 @@ impl Emitter {
                 }
             }
         }
-        crash::publish(&out.buf[out.head..]);
-        if out.is_gone || out.head == out.buf.len() {
-            crash::publish(&[]);
+        if out.is_gone || out.unwritten.is_empty() {
+            out.unwritten.clear();
             out.written = out.accepted;
-            out.head = 0;
-            if out.buf.capacity() > 4 * ROOM {
-                out.buf = Vec::with_capacity(80 << 10);
-            } else {
-                out.buf.clear();
-            }
             return;
-        }
-        if out.head >= ROOM / 2 {
-            out.buf.drain(..out.head);
-            out.head = 0;
-            crash::publish(&out.buf);
         }
         if !out.is_backlogged {
             out.is_backlogged = true;
@@ -68,7 +56,7 @@ impl Emitter {
     pub(crate) fn flush(&self) -> bool {
         let mut out = self.out.lock();
         self.try_flush(&mut out);
-        out.head == out.buf.len()
+        out.unwritten.is_empty()
     }
 
     /// Returns once everything that was accepted before the call is in the channel, or nobody reads it any more.

@@ -1,5 +1,7 @@
 //! The writing end of the channel, written without waiting.
 
+#![expect(unsafe_code, reason = "bytes that are written by address after a fault")]
+
 use crate::sys;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -32,6 +34,22 @@ impl Sink {
             sys::send_nowait(self.fd.as_raw_fd(), bytes)
         } else {
             sys::write(self.fd.as_raw_fd(), bytes)
+        }
+    }
+
+    /// The same of bytes that are read by the kernel alone, so that another thread may be changing them.
+    ///
+    /// # Safety
+    ///
+    /// So many bytes are mapped there.
+    pub(crate) unsafe fn try_write_at(&self, start: *const u8, len: usize) -> io::Result<usize> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if self.is_socket {
+                sys::send_nowait_at(self.fd.as_raw_fd(), start, len)
+            } else {
+                sys::write_at(self.fd.as_raw_fd(), start, len)
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Text into messages: joined while it can grow, cut where a message is full, base64 where it is not UTF-8.
 
 use super::*;
+use crate::line_writer::{CLOSE, ESCAPED, HEAD};
 
 impl Emitter {
     /// `is_rest`: the run goes on with a write that has begun.
@@ -31,62 +32,44 @@ impl Emitter {
         let fits = matches!(&out.open, Some(open) if open.kind == kind && open.text_len + size <= MAX_TEXT);
         if !fits {
             self.close(out);
-            self.start_text(out, kind, is_rest);
-            out.buf.extend_from_slice(b",\"text\":\"");
-            out.open = Some(OpenText { kind, text_len: 0 });
         }
-        let before = out.buf.len();
-        escape_into(&mut out.buf, piece);
-        out.accepted += (out.buf.len() - before) as u64;
-        if let Some(open) = &mut out.open {
-            open.text_len += size;
-            if open.text_len > MAX_TEXT - 4 {
-                self.close(out);
+        let text_len = if fits { out.open.as_ref().map_or(0, |open| open.text_len) + size } else { size };
+        let is_open = text_len <= MAX_TEXT - 4;
+        let Out { unwritten, cell, .. } = out;
+        let cell = cell.bytes();
+        let added = unwritten.append(HEAD + cell.len() + ESCAPED * size, |room| {
+            let mut line = LineWriter::new(room);
+            if !fits {
+                line.push_head(TextEncoding::Text, kind, is_rest);
+                line.push(cell);
+                line.open_text();
             }
-        }
+            line.push_escaped(piece);
+            if !is_open {
+                line.close();
+            }
+            (line.len(), is_open)
+        });
+        out.accepted += added as u64;
+        out.open = is_open.then_some(OpenText { kind, text_len });
         self.mark_unflushed(out);
         size
     }
 
-    pub(super) fn start_text(&self, out: &mut Out, kind: Kind, is_rest: bool) {
-        let start = out.buf.len();
-        out.buf.extend_from_slice(match kind.stream {
-            Stream::Stdout => b"{\"type\":\"output_text\",\"stream\":\"stdout\"",
-            Stream::Stderr => b"{\"type\":\"output_text\",\"stream\":\"stderr\"",
-        });
-        if self.encode == TextEncoding::Base64 {
-            out.buf.extend_from_slice(if is_rest {
-                b",\"is_continuation\":true"
-            } else {
-                b",\"is_continuation\":false" as &[u8]
-            });
-        } else {
-            if is_rest {
-                out.buf.extend_from_slice(b",\"is_continuation\":true");
-            }
-            if kind.from_fd {
-                out.buf.extend_from_slice(b",\"origin\":\"fd\"");
-            }
-            match kind.role {
-                Some(Role::Result) => out.buf.extend_from_slice(b",\"role\":\"result\""),
-                Some(Role::Traceback) => out.buf.extend_from_slice(b",\"role\":\"traceback\""),
-                None => {}
-            }
-            out.buf.extend_from_slice(&out.cell);
-        }
-        out.accepted += (out.buf.len() - start) as u64;
-    }
-
+    /// Appends bytes that are not text, or everything in the second dialect, which names no cell.
     pub(super) fn append_base64(&self, out: &mut Out, kind: Kind, bytes: &[u8], is_rest: bool) {
-        use base64::Engine as _;
         self.close(out);
-        self.start_text(out, kind, is_rest);
-        let start = out.buf.len();
-        out.buf.extend_from_slice(b",\"data_b64\":\"");
-        let text = base64::engine::general_purpose::STANDARD.encode(bytes);
-        out.buf.extend_from_slice(text.as_bytes());
-        out.buf.extend_from_slice(b"\"}\n");
-        out.accepted += (out.buf.len() - start) as u64;
+        let Out { unwritten, cell, .. } = out;
+        let cell = if self.encode == TextEncoding::Base64 { &[] } else { cell.bytes() };
+        let added = unwritten.append(HEAD + cell.len() + bytes.len().div_ceil(3) * 4, |room| {
+            let mut line = LineWriter::new(room);
+            line.push_head(self.encode, kind, is_rest);
+            line.push(cell);
+            line.push_data(bytes);
+            line.close();
+            (line.len(), false)
+        });
+        out.accepted += added as u64;
         self.mark_unflushed(out);
     }
 
@@ -110,8 +93,8 @@ impl Emitter {
 
     pub(super) fn close(&self, out: &mut Out) {
         if out.open.take().is_some() {
-            out.buf.extend_from_slice(b"\"}\n");
-            out.accepted += 3;
+            out.unwritten.append_all(CLOSE);
+            out.accepted += CLOSE.len() as u64;
         }
     }
 }

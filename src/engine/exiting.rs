@@ -3,10 +3,10 @@
 #![expect(unsafe_code, reason = "C's exit handlers")]
 
 use super::Engine;
-use crate::child;
 use crate::interrupt;
 use crate::protocol::{EndReason, SessionEnd};
 use crate::session::Phase;
+use crate::sys;
 use parking_lot::Mutex;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -19,11 +19,11 @@ const SUPERVISORS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Held by the thread that says the end.
 static SPEAKER: Mutex<()> = Mutex::new(());
-static SESSION: OnceLock<(Engine, u32)> = OnceLock::new();
+static SESSION: OnceLock<Engine> = OnceLock::new();
 
 /// From now on an `exit()` of this process is the end of the session, unless its end has been said by then.
 pub(super) fn watch(engine: &Engine) {
-    if SESSION.set((engine.clone(), std::process::id())).is_err() {
+    if SESSION.set(engine.clone()).is_err() {
         return;
     }
     // SAFETY: the handlers are plain C functions that live as long as the process. The one that is registered first runs last.
@@ -55,14 +55,14 @@ extern "C" fn at_exit() {
 /// C's library calls each handler once. So a second thread that calls `exit()` finds this one, and would else end the process
 /// while the first is still speaking.
 extern "C" fn wait_for_speaker() {
-    if !child::in_child() {
+    if sys::is_own_process() {
         drop(SPEAKER.try_lock_for(SUPERVISORS_PATIENCE * 2));
     }
 }
 
 fn say_end(status: Option<libc::c_int>) {
-    let Some((engine, process)) = SESSION.get() else { return };
-    if child::in_child() || *process != std::process::id() {
+    let Some(engine) = SESSION.get() else { return };
+    if !sys::is_own_process() {
         return;
     }
     let _speaker = SPEAKER.lock();

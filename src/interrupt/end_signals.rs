@@ -23,7 +23,7 @@ pub fn install_end_handlers() {
 
 /// The same for those that have been set back to the default.
 pub fn install_default_end_handlers() {
-    restore_end_handlers(|signal| super::current_of(signal).sa_sigaction == libc::SIG_DFL);
+    restore_end_handlers(|signal| sys::current_action(signal).sa_sigaction == libc::SIG_DFL);
 }
 
 fn restore_end_handlers(is_due: impl Fn(libc::c_int) -> bool) {
@@ -48,8 +48,8 @@ pub(crate) fn take_end_signal() -> Option<&'static str> {
 }
 
 extern "C" fn on_end(signal: libc::c_int) {
-    if crate::child::in_child() {
-        // A forked child dies of the signal as it would without us.
+    if !sys::is_own_process() {
+        // A child dies of the signal as it would without us.
         sys::die_of(signal);
         return;
     }
@@ -61,7 +61,7 @@ extern "C" fn on_end(signal: libc::c_int) {
 pub(crate) fn wake_control() {
     let fd = CONTROL_WAKE.load(SeqCst);
     if fd != usize::MAX {
-        super::keep_errno(|| {
+        sys::keep_errno(|| {
             let _ = sys::write(fd as libc::c_int, &1u64.to_ne_bytes());
         });
     }

@@ -1,6 +1,6 @@
 //! Signal masks: when signals may reach the calling thread.
 
-use super::{HAS_DELIVERED, NUDGED, RENEWED, STRUCK};
+use super::flags::{HAS_DELIVERED, NUDGED, RENEWED, STRUCK};
 use std::cell::Cell;
 use std::sync::atomic::Ordering::SeqCst;
 

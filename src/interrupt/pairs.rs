@@ -1,7 +1,7 @@
 //! Which interrupts are one: a supervisor may send the message and the signal together.
 
+use super::flags::{MAIN, STRUCK, has_delivered, signal_main};
 use super::mask::take_pending;
-use super::{MAIN, STRUCK, has_delivered};
 use crate::sys;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
@@ -48,7 +48,7 @@ pub(crate) fn take_answer() -> bool {
 pub(crate) fn take_batch(is_idle: bool) {
     if take_pending() && !is_idle && claim(Way::Signal) {
         STRUCK.store(true, SeqCst);
-        sys::signal_thread(MAIN.load(SeqCst) as libc::pthread_t, libc::SIGINT);
+        signal_main(MAIN.load(SeqCst) as libc::pthread_t);
     }
     LAST.store(0, SeqCst);
 }

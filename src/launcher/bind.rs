@@ -1,6 +1,6 @@
 //! Binding a Unix socket: in the place of one that nobody listens on, never in that of another worker's.
 
-use super::listen::ListenError;
+use super::listen_error::ListenError;
 use super::sys;
 use std::fs::File;
 use std::io;

@@ -1,6 +1,6 @@
 //! The command line: what a supervisor or a person may ask for, checked as far as words alone can be.
 
-use super::limits::Limits;
+use super::limit_options::Limits;
 use crate::config::{Dialect, Lang, PlotSize};
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, Parser, ValueEnum};

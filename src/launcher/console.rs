@@ -11,6 +11,7 @@ use super::{refuse, sys};
 use crate::client::{Batch, InputWait, SessionEnd};
 use crate::config::Lang;
 use crate::protocol::EndReason;
+use crossbeam_channel::Receiver;
 use rustyline::error::ReadlineError;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -22,7 +23,6 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::Receiver;
 
 /// What makes the console stop.
 enum Stop {

@@ -6,7 +6,7 @@
 
 use super::bundle::EngineFile;
 use super::link::Link;
-use super::start::StartError;
+use super::start_error::StartError;
 use super::sys::{self, Fork};
 use crate::config::Config;
 use std::fs::File;

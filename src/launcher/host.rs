@@ -1,9 +1,8 @@
 //! Takes a runtime and an engine into this process with the dynamic linker, and calls the engine.
 #![expect(unsafe_code, reason = "loading a library runs its constructors, and its symbols have no types")]
 
-use super::start::StartError;
+use super::start_error::StartError;
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW};
-use std::error::Error as _;
 use std::path::Path;
 
 /// The engines' one entry point.
@@ -60,9 +59,4 @@ unsafe extern "C" fn call_at_the_end_of_the_stack(config: *const u8, len: usize,
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 unsafe extern "C" fn call_at_the_end_of_the_stack(config: *const u8, len: usize, main: Main) -> i32 {
     main(config, len)
-}
-
-/// The dynamic linker's own words.
-pub fn reason(error: &libloading::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }

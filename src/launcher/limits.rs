@@ -1,17 +1,18 @@
-//! Limits that a session runs under: what was asked for, whether this machine can enforce it, and its enforcement.
+//! Limits that a session runs under: whether this machine can enforce what was asked for, and its enforcement.
 //!
 //! The rule: a limit holds, to the word and for every process of the session, from before the runtime starts; or the
 //! worker does not start at all. Nothing is silently weaker than it was asked for.
 
 use super::cgroup::{self, CgroupError, Group};
 use super::keeper::{self, Kept};
+use super::limit_options::Limits;
 use super::sandbox::{self, SandboxError};
 use super::{link::Link, sys};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::{Map, Value, json};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The fewest descriptors with which a session can be opened.
 const LEAST_OPEN_FILES: u64 = 64;
@@ -21,25 +22,6 @@ const LEAST_MEMORY: u64 = 32 << 20;
 const LEAST_PROCESSES: u64 = 8;
 /// After the seconds of `cpu-seconds` a process has this much to say its last words before it is killed.
 const LAST_CPU_SECONDS: u64 = 5;
-
-/// What was asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of memory for the whole session.
-    pub memory: Option<u64>,
-    /// Processes and threads for the whole session.
-    pub processes: Option<u64>,
-    /// Seconds of CPU time for each process.
-    pub cpu_seconds: Option<u64>,
-    /// Bytes for each file that is written.
-    pub file_size: Option<u64>,
-    /// Open files for each process.
-    pub open_files: Option<u64>,
-    /// No sockets but Unix ones.
-    pub no_network: bool,
-    /// The only places to write to, besides the temporary directory.
-    pub writable: Option<Vec<PathBuf>>,
-}
 
 /// Why a limit cannot be enforced.
 #[derive(Debug, thiserror::Error)]
@@ -78,41 +60,6 @@ pub enum LimitError {
 }
 
 impl Limits {
-    /// Takes one `--limit`, such as `memory=2G,processes=64`.
-    pub fn take(&mut self, text: &str) -> Result<(), String> {
-        for part in text.split(',') {
-            let Some((name, value)) = part.split_once('=') else {
-                return Err(format!("{part:?}: give NAME=VALUE, such as memory=2G"));
-            };
-            let (place, is_size) = match name.trim() {
-                "memory" => (&mut self.memory, true),
-                "file-size" => (&mut self.file_size, true),
-                "cpu-seconds" => (&mut self.cpu_seconds, false),
-                "processes" => (&mut self.processes, false),
-                "open-files" => (&mut self.open_files, false),
-                other => {
-                    return Err(format!(
-                        "there is no limit {other:?}: there are memory, cpu-seconds, processes, file-size and open-files"
-                    ));
-                }
-            };
-            *place = Some(number(value.trim(), is_size)?);
-        }
-        Ok(())
-    }
-
-    /// Makes directories absolute; `folder`: where relative ones start.
-    pub fn resolve(&mut self, folder: &Path) {
-        for path in self.writable.iter_mut().flatten() {
-            *path = folder.join(&path);
-        }
-    }
-
-    /// Whether there is one at all.
-    pub fn is_any(&self) -> bool {
-        *self != Limits::default()
-    }
-
     /// The limits that count for the session as a whole.
     fn of_group(&self) -> Vec<(&'static str, &'static str, u64)> {
         let memory = self.memory.map(|bytes| ("memory", "memory", bytes));
@@ -258,22 +205,6 @@ pub struct Enforced {
     pub end_pipe: Option<OwnedFd>,
 }
 
-fn number(text: &str, is_size: bool) -> Result<u64, String> {
-    let wrong = || match is_size {
-        true => format!("{text:?} is no size: give bytes, or a number with K, M, G or T, such as 2G"),
-        false => format!("{text:?} is no whole number"),
-    };
-    let (digits, shift) = match text.bytes().last() {
-        Some(b'K' | b'k') if is_size => (&text[..text.len() - 1], 10),
-        Some(b'M' | b'm') if is_size => (&text[..text.len() - 1], 20),
-        Some(b'G' | b'g') if is_size => (&text[..text.len() - 1], 30),
-        Some(b'T' | b't') if is_size => (&text[..text.len() - 1], 40),
-        _ => (text, 0),
-    };
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    number.checked_mul(1 << shift).filter(|number| *number <= i64::MAX as u64).ok_or_else(wrong)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,28 +215,12 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_read() {
+    fn what_is_in_force_is_told() {
         let all = taken("memory=2G,cpu-seconds=60,processes=64,file-size=1G,open-files=256").unwrap();
-        assert_eq!((all.memory, all.file_size), (Some(2 << 30), Some(1 << 30)));
-        assert_eq!((all.cpu_seconds, all.processes, all.open_files), (Some(60), Some(64), Some(256)));
-        assert_eq!(taken("memory=512m").unwrap().memory, Some(512 << 20));
-        assert_eq!(taken("file-size=0").unwrap().file_size, Some(0));
         assert_eq!(
             all.told(),
             json!({"memory": 2u64 << 30, "cpu_seconds": 60, "processes": 64, "file_size": 1 << 30, "open_files": 256})
         );
-        for (text, says) in [
-            ("memory", "NAME=VALUE"),
-            ("memory=", "no size"),
-            ("memory=-1", "no size"),
-            ("memory=2GiB", "no size"),
-            ("memory=9999999999999T", "no size"),
-            ("cpu-seconds=1K", "no whole number"),
-            ("pigeons=3", "there are memory"),
-            ("memory=1G,,", "NAME=VALUE"),
-        ] {
-            assert!(taken(text).unwrap_err().contains(says), "{text}");
-        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use super::bind::bind_unix;
 use super::cli::ListenAddress;
 use super::hello::{Client, Progress, Token};
-use super::link::LinkError;
+use super::listen_error::ListenError;
 use super::sys;
 use crate::config::SocketFile;
 use nix::errno::Errno;
@@ -19,59 +19,11 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 /// So many clients may be in the middle of their first line; one more, and the oldest is turned away.
 const MAX_CLIENTS: usize = 32;
-
-/// Why there is no way for a supervisor to connect.
-#[derive(Debug, thiserror::Error)]
-pub enum ListenError {
-    /// Another worker, or something else, listens there.
-    #[error("{} is in use: something listens on it; choose another path", .0.display())]
-    Live(PathBuf),
-    /// What is there is no socket.
-    #[error("{} exists and is no socket: remove it or choose another path", .0.display())]
-    NotASocket(PathBuf),
-    /// The system refuses the address.
-    #[error("cannot listen on {address}: {error}")]
-    Bind {
-        /// Which one.
-        address: String,
-        /// Why.
-        error: io::Error,
-    },
-    /// Something else on the command line is wrong.
-    #[error("{0}")]
-    Usage(String),
-    /// A token that cannot be used.
-    #[error("{0}")]
-    Token(&'static str),
-    /// Descriptor 3 is not what `LISTEN_FDS` says.
-    #[error("LISTEN_FDS: descriptor {0} is no stream socket, connected or listening")]
-    NotAStream(RawFd),
-    /// A socket that strangers can reach.
-    #[error(
-        "LISTEN_FDS: the socket can be reached from other machines, and whoever connects can run code: set WORKER_TOKEN"
-    )]
-    Open,
-    /// Nobody to tell.
-    #[error("cannot say on standard output where to connect: {0}")]
-    Output(io::Error),
-    /// `--parent` names nobody, or the like.
-    #[error(transparent)]
-    Link(#[from] LinkError),
-    /// The system refuses something else.
-    #[error("cannot wait for a supervisor: {0}")]
-    Io(#[from] io::Error),
-}
-
-impl From<Errno> for ListenError {
-    fn from(error: Errno) -> Self {
-        ListenError::Io(error.into())
-    }
-}
 
 /// How the wait came to its end.
 pub enum Outcome {

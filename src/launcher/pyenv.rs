@@ -1,6 +1,6 @@
 //! Which interpreter a pyenv shim stands for, found as pyenv finds it but without running its shell scripts.
 
-use super::python::PythonError;
+use super::python_error::PythonError;
 use super::search::Search;
 use std::fs;
 use std::path::{Path, PathBuf};

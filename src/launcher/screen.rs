@@ -3,6 +3,7 @@
 use super::sys;
 use crate::client::{Event, InputWait, OutputImage, OutputText, Ready, Response, SessionEnd};
 use crate::protocol::Stream;
+use crossbeam_channel::{Receiver, Sender};
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
@@ -10,7 +11,6 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender};
 use std::thread;
 
 /// What the console acts upon.
@@ -50,8 +50,8 @@ impl Screen {
         shared: Arc<Shared>,
         mut printer: Box<dyn FnMut(String) + Send>,
     ) -> io::Result<Receiver<News>> {
-        let (news, received) = std::sync::mpsc::channel();
-        let (above, texts) = std::sync::mpsc::channel();
+        let (news, received) = crossbeam_channel::unbounded();
+        let (above, texts) = crossbeam_channel::unbounded();
         let mut screen = Screen { shared, news, above, pictures: HashMap::new() };
         // Neither is joined: they end with the channel or with the process.
         thread::Builder::new().name("screen-above".into()).spawn(move || texts.iter().for_each(&mut printer))?;

@@ -2,11 +2,11 @@
 
 use super::bundle::{self, Engine, EngineFile};
 use super::cli::{Accepted, Transport, Wish};
-use super::limits::LimitError;
 use super::link::Link;
-use super::python::{self, PythonError, Route};
-use super::r::{self, RError};
+use super::python::{self, Route};
+use super::r;
 use super::search::Search;
+use super::start_error::StartError;
 use super::{environment, exec, host, sys};
 use crate::config::{Config, Dialect, Lang, PythonConfig, RConfig};
 use crate::tree;
@@ -20,65 +20,6 @@ use std::process::ExitCode;
 /// Set for the process that executes itself anew: the directory that the first one was started in. Its presence says
 /// that environment and directory are the session's already.
 const PREPARED: &str = "WORKER_PREPARED";
-
-/// Why a session does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// No Python.
-    #[error(transparent)]
-    Python(#[from] PythonError),
-    /// No R.
-    #[error(transparent)]
-    R(#[from] RError),
-    /// `--cwd` leads nowhere.
-    #[error("cannot work in {}: {error} (--cwd)", folder.display())]
-    Folder {
-        /// The directory.
-        folder: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// No temporary directory.
-    #[error("cannot make a temporary directory in {}: {error}; set TMPDIR to one that can be written", folder.display())]
-    TemporaryFolder {
-        /// Where.
-        folder: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// The build left the engine out.
-    #[error("this worker was built without its {0} engine: build it anew (for R on a machine that has R)")]
-    NoEngine(&'static str),
-    /// The dynamic linker refuses a library of the runtime.
-    #[error(
-        "cannot load {}: {}; install it, or name another interpreter with --python PATH or --r-home PATH",
-        library.display(),
-        host::reason(error)
-    )]
-    Library {
-        /// The library.
-        library: PathBuf,
-        /// The linker's words.
-        error: libloading::Error,
-    },
-    /// The dynamic linker refuses the engine.
-    #[error("cannot load the engine: {}", host::reason(.0))]
-    Engine(libloading::Error),
-    /// The interpreter could not be executed.
-    #[error("cannot execute {}: {error}", program.display())]
-    Exec {
-        /// The program.
-        program: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// A limit that could be enforced a moment ago.
-    #[error(transparent)]
-    Limit(#[from] LimitError),
-    /// The system refuses something else.
-    #[error("cannot start the session: {0}")]
-    Io(#[from] io::Error),
-}
 
 /// What was found before the environment was changed.
 enum Runtime {

@@ -1,7 +1,8 @@
 //! A Python that is asked for by its version, as uv, py and tox take it, and the places where it is looked for.
 
 use super::probe;
-use super::python::{self, Interpreter, OLDEST, PythonError};
+use super::python::{self, Interpreter, OLDEST};
+use super::python_error::PythonError;
 use super::search::Search;
 use std::fs;
 use std::path::{Path, PathBuf};

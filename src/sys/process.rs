@@ -50,99 +50,10 @@ fn page_size() -> u64 {
     unsafe { libc::sysconf(libc::_SC_PAGESIZE).max(0) as u64 }
 }
 
-/// Gives pid, parent and process group of every process, without allocating: for use after a fault.
-#[cfg(target_os = "linux")]
-pub fn each_process(mut each: impl FnMut(i32, i32, i32)) {
-    let mut entries = [0u8; 4096];
-    // SAFETY: the path is a C string; the descriptor is closed at the end.
-    let dir = unsafe { libc::open(c"/proc".as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC) };
-    if dir < 0 {
-        return;
-    }
-    loop {
-        // SAFETY: the kernel writes at most the given number of bytes of records.
-        let size = unsafe { libc::syscall(libc::SYS_getdents64, dir, entries.as_mut_ptr(), entries.len()) };
-        let Ok(size @ 1..) = usize::try_from(size) else { break };
-        let mut at = 0;
-        while at + 19 < size {
-            // A record: inode and offset (8 bytes each), its length (2), its type (1), its name.
-            let length = usize::from(u16::from_ne_bytes([entries[at + 16], entries[at + 17]]));
-            let name = &entries[at + 19..(at + length).min(size)];
-            let name = &name[..name.iter().position(|&byte| byte == 0).unwrap_or(name.len())];
-            if let Some(pid) = decimal(name)
-                && let Some((parent, group)) = parent_and_group(name)
-            {
-                each(pid, parent, group);
-            }
-            at += length.max(1);
-        }
-    }
-    // SAFETY: the descriptor is ours.
-    unsafe { libc::close(dir) };
-}
-
-#[cfg(target_os = "linux")]
-fn decimal(digits: &[u8]) -> Option<i32> {
-    if digits.is_empty() || digits.len() > 9 || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    Some(digits.iter().fold(0, |number, digit| number * 10 + i32::from(digit - b'0')))
-}
-
-#[cfg(target_os = "linux")]
-fn parent_and_group(pid: &[u8]) -> Option<(i32, i32)> {
-    let mut path = [0u8; 32];
-    let mut len = 0;
-    for part in [b"/proc/", pid, b"/stat"] {
-        path[len..len + part.len()].copy_from_slice(part);
-        len += part.len();
-    }
-    let mut stat = [0u8; 512];
-    // SAFETY: the path is zero-terminated, being shorter than its array; the descriptor is closed.
-    let size = unsafe {
-        let fd = libc::open(path.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC);
-        if fd < 0 {
-            return None;
-        }
-        let size = read(fd, &mut stat);
-        libc::close(fd);
-        size.ok()?
-    };
-    let stat = &stat[..size];
-    let rest = &stat[stat.iter().rposition(|&byte| byte == b')')? + 1..];
-    let mut fields = rest.split(|&byte| byte == b' ').filter(|field| !field.is_empty());
-    fields.next()?;
-    Some((decimal(fields.next()?)?, decimal(fields.next()?)?))
-}
-
-/// Registers functions that run around `fork`: in the child only.
-pub fn at_fork_in_child(child: extern "C" fn()) {
-    // SAFETY: the function is a plain C function that lives as long as this object, which is never unloaded.
-    unsafe { libc::pthread_atfork(None, None, Some(child)) };
-}
-
 /// Ends the process at once, without exit handlers.
 pub fn exit_now(status: i32) -> ! {
     // SAFETY: _exit does not return.
     unsafe { libc::_exit(status) }
-}
-
-/// The calling thread, as the system names it for signals.
-pub fn this_thread() -> libc::pthread_t {
-    // SAFETY: pthread_self cannot fail.
-    unsafe { libc::pthread_self() }
-}
-
-/// Sends a signal to one thread of this process, which must still exist.
-pub fn signal_thread(thread: libc::pthread_t, signal: libc::c_int) {
-    // SAFETY: the only thread that is signalled is the main one, which lives as long as the process.
-    unsafe { libc::pthread_kill(thread, signal) };
-}
-
-/// Sends a signal to a process, or to a group where `pid` is negative; false when there is none to take it.
-pub fn signal_process(pid: libc::pid_t, signal: libc::c_int) -> bool {
-    // SAFETY: kill takes two integers.
-    unsafe { libc::kill(pid, signal) == 0 }
 }
 
 /// Whether this process has children, ended ones that nobody has waited for included.
@@ -165,16 +76,4 @@ pub fn reap_any() -> Option<libc::pid_t> {
     // SAFETY: no status is asked for, so the pointer may be null.
     let pid = unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) };
     (pid > 0).then_some(pid)
-}
-
-/// Ends the process by `signal`, as if nobody had ever handled it. Safe in a signal handler.
-pub fn die_of(signal: libc::c_int) {
-    // SAFETY: async-signal-safe calls; the default action, unblocked, ends the process with the true signal.
-    unsafe {
-        libc::signal(signal, libc::SIG_DFL);
-        let mut set: libc::sigset_t = std::mem::zeroed();
-        libc::sigaddset(&mut set, signal);
-        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
-        libc::raise(signal);
-    }
 }

@@ -114,7 +114,7 @@ impl Wake {
 pub struct Alarm {
     fd: OwnedFd,
     #[cfg(not(target_os = "linux"))]
-    ring: std::sync::mpsc::Sender<Duration>,
+    ring: crossbeam_channel::Sender<Duration>,
 }
 
 impl Alarm {
@@ -144,7 +144,7 @@ impl Alarm {
     pub fn new() -> io::Result<Alarm> {
         let (fd, writer) = pipe()?;
         set_nonblocking(fd.as_raw_fd())?;
-        let (ring, delays) = std::sync::mpsc::channel::<Duration>();
+        let (ring, delays) = crossbeam_channel::unbounded::<Duration>();
         std::thread::Builder::new().name("worker-alarm".into()).spawn(move || {
             for delay in delays {
                 std::thread::sleep(delay);

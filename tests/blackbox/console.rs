@@ -1,10 +1,10 @@
 //! The console, as a person at a terminal has it: `script` gives the worker a terminal of its own.
 
 use crate::pythons;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 const CTRL_C: &str = "\x03";
@@ -49,7 +49,7 @@ impl Person {
             .spawn()
             .expect("`script`, of util-linux or bsdutils");
         let mut output = terminal.stdout.take().unwrap();
-        let (say, screen) = mpsc::channel();
+        let (say, screen) = crossbeam_channel::unbounded();
         std::thread::spawn(move || {
             let mut chunk = [0; 4096];
             while let Ok(count @ 1..) = output.read(&mut chunk) {

@@ -1,6 +1,6 @@
 //! L2: the last words of a process that dies by a fault: every byte before, `session_end`, and the true wait status.
 
-use crate::harness::{Session, launch, launch_on, until_dead};
+use crate::harness::{Session, compiled, launch, launch_on, until_dead};
 use crate::pythons::{self, for_each_python};
 use crate::r::r;
 use std::os::unix::process::ExitStatusExt;
@@ -195,4 +195,132 @@ fn l2_a_fault_leaves_no_process() {
     }
     s.ended();
     until_dead(pid.trim());
+}
+
+/// A child that comes from a bare system call, of which C's library, and the runtime, learn nothing.
+const BARE_FORK: &str =
+    "import ctypes, os, signal\nC = ctypes.PyDLL(None)\npid = C.syscall(SYS_clone, 17, 0, 0, 0, 0)\n";
+
+fn in_bare_fork(child: &str, parent: &str) -> String {
+    let fork = BARE_FORK.replace("SYS_clone", &libc::SYS_clone.to_string());
+    format!("{fork}if pid == 0:\n    {child}\n{parent}\nos.waitpid(pid, 0)[1] & 127")
+}
+
+#[test]
+fn c4_a_crash_of_a_child_without_fork_is_the_childs_alone() {
+    for_each_python(|s, _| {
+        for (code, signal) in [("ctypes.memset(0, 0, 1)", libc::SIGSEGV), ("os.abort()", libc::SIGABRT)] {
+            s.says(&in_bare_fork(code, ""), &format!("{signal}\n"));
+        }
+        let alarm = "signal.setitimer(signal.ITIMER_REAL, .001)\n    while True: pass";
+        s.says(&in_bare_fork(alarm, ""), &format!("{}\n", libc::SIGALRM));
+        s.says("'on'", "'on'\n");
+    });
+}
+
+#[test]
+fn c4_what_the_crash_of_such_a_child_noted_is_not_in_the_sessions_last_words() {
+    let mut s = Session::python();
+    s.says(&in_bare_fork("exec('def in_the_child(): ctypes.memset(0, 0, 1)'); in_the_child()", ""), "11\n");
+    s.begin("def in_the_session(): ctypes.memset(0, 0, 1)\nin_the_session()");
+    let message = s.ended().ending.last.and_then(|last| last.message).expect("last words");
+    assert!(message.contains("in_the_session") && !message.contains("in_the_child"), "{message}");
+}
+
+#[test]
+fn c4_termination_signals_end_a_child_without_fork() {
+    for_each_python(|s, _| {
+        for signal in [libc::SIGTERM, libc::SIGHUP] {
+            let kill = format!("os.kill(pid, {signal})");
+            s.says(&in_bare_fork("while True: C.pause()", &kill), &format!("{signal}\n"));
+        }
+        s.says("'on'", "'on'\n");
+        assert_eq!(s.status()["state"], "idle");
+    });
+}
+
+#[test]
+fn c4_a_child_without_fork_prints_as_any_other_child() {
+    let mut s = Session::python();
+    let cell = s
+        .run(&in_bare_fork("print('child'); print('error', file=__import__('sys').stderr); raise SystemExit", ""))
+        .ok();
+    assert_eq!((cell.stdout.as_str(), cell.stderr.as_str()), ("child\n0\n", "error\n"));
+    s.says(&in_bare_fork("raise SystemExit(3)", "").replace("[1] & 127", "[1] >> 8"), "3\n");
+}
+
+#[test]
+fn c4_the_death_of_a_child_that_shares_the_memory_is_its_own() {
+    let (_folder, library) = compiled(
+        "#define _GNU_SOURCE\n#include <sched.h>\n#include <signal.h>\n#include <stdlib.h>\n#include <unistd.h>\n\
+         static int crash(void *none) { *(volatile int *)0 = 1; return 0; }\n\
+         static int sleep_on(void *none) { for (;;) pause(); }\n\
+         static char stacks[2][1 << 16];\n\
+         int crashing(void) { return clone(crash, stacks[0] + (1 << 16), CLONE_VM | CLONE_VFORK | SIGCHLD, 0); }\n\
+         int sleeping(void) { return clone(sleep_on, stacks[1] + (1 << 16), CLONE_VM | SIGCHLD, 0); }\n",
+    );
+    let mut s = Session::python();
+    s.says(&format!("import ctypes, os\nL = ctypes.CDLL({library:?})"), "");
+    s.says("os.waitpid(L.crashing(), 0)[1] & 127", "11\n");
+    for signal in [libc::SIGTERM, libc::SIGQUIT] {
+        s.says(
+            &format!("pid = L.sleeping(); os.kill(pid, {signal}); os.waitpid(pid, 0)[1] & 127"),
+            &format!("{signal}\n"),
+        );
+    }
+    // The session's own end is still told. (CPython's `faulthandler` has spent its handler of SIGSEGV in the child.)
+    is_told(s, "os.abort()", libc::SIGABRT, "SIGABRT");
+}
+
+#[test]
+fn c4_a_child_of_r_without_fork_dies_by_itself() {
+    let (_folder, library) = compiled(
+        "#define _GNU_SOURCE\n#include <signal.h>\n#include <sys/syscall.h>\n#include <sys/wait.h>\n#include <unistd.h>\n\
+         static void run(int *result, int signal) {\n    int pid = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0), status;\n\
+         \x20   if (!pid) { if (signal == SIGSEGV) *(volatile int *)0 = 1; for (;;) pause(); }\n\
+         \x20   if (signal != SIGSEGV) kill(pid, signal);\n    waitpid(pid, &status, 0); *result = status & 127;\n}\n\
+         void crashing(int *result) { run(result, SIGSEGV); }\nvoid terminated(int *result) { run(result, SIGTERM); }\n",
+    );
+    let mut s = r();
+    s.says(&format!("invisible(dyn.load({library:?}))"), "");
+    s.says("cat(.C('crashing', 0L)[[1]], .C('terminated', 0L)[[1]])", "11 15");
+    s.says("cat('on')", "on");
+}
+
+#[test]
+fn c5_what_c_still_held_is_said_with_its_cell() {
+    for round in 0..25 {
+        let mut s = Session::python();
+        let text = "x".repeat(1 + round * 37 % 200);
+        let id = s.begin(&format!("import ctypes\nl = ctypes.PyDLL(None); l.printf(b'{text}'); l.abort()"));
+        let mut said = String::new();
+        let last = loop {
+            match s.worker.recv_timeout(crate::harness::LIMIT) {
+                Ok(Event::OutputText(text)) => {
+                    assert_eq!((text.id.as_deref(), text.origin.is_some()), (Some(id.as_str()), true), "{text:?}");
+                    said += text.text.as_deref().unwrap_or_default();
+                }
+                Ok(Event::SessionEnd(end)) => break end,
+                other => s.fail(&format!("{other:?}")),
+            }
+        };
+        assert_eq!((said, last.signal.as_deref()), (text, Some("SIGABRT")));
+        s.ended();
+    }
+}
+
+#[test]
+fn c5_what_a_slow_supervisor_has_not_read_is_said_whole() {
+    for size in [1000, 400_000] {
+        let mut s = Session::start(launch().backlog(1));
+        let code = format!(
+            "import ctypes, sys\nsys.stdout.write('a' * 5000)\nfor n in range({size} // 5): print(n % 7, end='....')\n\
+             ctypes.memset(0, 0, 1)"
+        );
+        s.begin(&code);
+        let expected: String = (0..size / 5).map(|n| format!("{}....", n % 7)).collect();
+        let end = s.ended();
+        assert_eq!(end.stdout, "a".repeat(5000) + &expected);
+        assert_eq!(end.ending.last.and_then(|last| last.signal).as_deref(), Some("SIGSEGV"));
+    }
 }

@@ -3,10 +3,10 @@
 use crate::harness::{LIMIT, WORKER};
 use crate::pythons;
 use base64::Engine as _;
+use crossbeam_channel::Receiver;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 /// How long the peer waits at its own exit. A restart, half a second, is too short to be asserted on a busy machine.
@@ -41,7 +41,7 @@ impl Peer {
             .spawn()
             .unwrap();
         let events = BufReader::new(child.stdout.take().unwrap());
-        let (say, lines) = channel();
+        let (say, lines) = crossbeam_channel::unbounded();
         std::thread::spawn(move || events.lines().map_while(Result::ok).try_for_each(|line| say.send(line)));
         let requests = child.stdin.take();
         Peer { child, requests, lines, raw, log: Vec::new() }
@@ -81,7 +81,7 @@ impl Peer {
     fn next(&mut self) -> Option<String> {
         let line = match self.lines.recv_timeout(LIMIT) {
             Ok(line) => line,
-            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return None,
+            Err(crossbeam_channel::RecvTimeoutError::Disconnected) => return None,
             Err(why) => panic!("{why} after\n{}", self.log.join("\n")),
         };
         self.log.push(line.clone());

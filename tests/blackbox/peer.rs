@@ -2,13 +2,13 @@
 
 use crate::harness::{LIMIT, WORKER};
 use crate::pythons::{self, CLEARED};
+use crossbeam_channel::Receiver;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 use worker::client::{Event, SessionEnd};
 use worker::protocol::{EndReason, Outcome};
@@ -39,7 +39,7 @@ pub fn clear(command: &mut Command) {
 impl Listening {
     pub fn start(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (say, stderr) = channel();
+        let (say, stderr) = crossbeam_channel::unbounded();
         let from = BufReader::new(child.stderr.take().unwrap());
         std::thread::spawn(move || from.lines().map_while(Result::ok).try_for_each(|line| say.send(line)));
         let stdout = BufReader::new(child.stdout.take().unwrap());

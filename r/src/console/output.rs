@@ -32,11 +32,11 @@ pub(crate) unsafe extern "C-unwind" fn write_console(text: *const c_char, length
 
 /// Says what R prints; false when an interrupt came while the channel was full, and the rest is lost.
 fn write(bytes: &[u8], stream: Stream) -> bool {
-    if child::in_child() {
-        child::write_raw(stream, bytes);
+    if is_muted() {
         return true;
     }
-    if is_muted() {
+    if child::in_child() {
+        child::write_raw(stream, bytes);
         return true;
     }
     let role = match stream {
