@@ -2,6 +2,9 @@
 
 #![expect(unsafe_code, reason = "CPython's start and end, called through its C API")]
 
+use crate::runtime::session::{config, is_open, open, session};
+use crate::runtime::signals::set_flag;
+use crate::runtime::{code, globals};
 use crate::{cells, hooks, input, output};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -10,19 +13,14 @@ use std::ffi::{CString, c_char};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use worker::config::Config;
-use worker::engine::Engine;
 use worker::interrupt;
-use worker::protocol::questions::ENGINE_REQUESTS;
-use worker::protocol::{CORE_REQUESTS, Capabilities, EndReason, RuntimeInfo, SessionEnd};
+use worker::protocol::{EndReason, RuntimeInfo, SessionEnd};
 
 /// The exit status of a start that failed.
 const STARTUP_FAILED: i32 = 1;
 /// What is given to `-c`: an expression, so that it binds no name in `__main__`.
 const WAY_BACK: &str = "__import__('_worker').start()";
 
-static SESSION: OnceLock<Engine> = OnceLock::new();
-static CONFIG: OnceLock<Config> = OnceLock::new();
 /// `start` was reached: from then on the runtime is up.
 static IS_UP: AtomicBool = AtomicBool::new(false);
 /// The interpreter was executed and has loaded us; else the launcher has loaded it.
@@ -30,33 +28,9 @@ static IS_EXECUTED: AtomicBool = AtomicBool::new(false);
 /// What ended the runtime, once the cell loop is over.
 static END: OnceLock<Option<SessionEnd>> = OnceLock::new();
 
-pub(crate) fn session() -> &'static Engine {
-    match SESSION.get() {
-        Some(engine) => engine,
-        // Every way in sets the session before it lets Python call us.
-        None => unreachable!("the session is opened before Python runs"),
-    }
-}
-
-/// The session once it is open: C code may call in earlier.
-pub(crate) fn config() -> Option<&'static Config> {
-    CONFIG.get()
-}
-
-fn open(config: Config) -> Result<(), String> {
-    let mut requests = CORE_REQUESTS.to_vec();
-    requests.extend(ENGINE_REQUESTS);
-    let capabilities = Capabilities { images: true, displays: false, requests, limits: config.limits.clone() };
-    let engine = Engine::open(&config, capabilities).map_err(|error| error.to_string())?;
-    // Both are set once, here, before Python can call in.
-    let _ = SESSION.set(engine);
-    let _ = CONFIG.set(config);
-    Ok(())
-}
-
 /// The launcher's way in: opens the session, runs Python to its end, and gives the exit status.
 ///
-/// `json` and `len` describe a [`Config`]. Call it once, on the main thread, with `libpython` loaded globally.
+/// `json` and `len` describe a [`worker::config::Config`]. Call it once, on the main thread, with `libpython` loaded globally.
 ///
 /// # Safety
 /// `json` points to `len` readable bytes.
@@ -105,7 +79,7 @@ fn finish() -> i32 {
 }
 
 extern "C" fn on_exit() {
-    if SESSION.get().is_some() && !IS_UP.load(SeqCst) && !worker::child::in_child() {
+    if is_open() && !IS_UP.load(SeqCst) && !worker::child::in_child() {
         startup_failed();
     }
 }
@@ -126,7 +100,7 @@ fn startup_failed() -> i32 {
 
 /// Python's way back: takes over the interpreter that called it and runs the session as soon as the code of `-c` is over.
 ///
-/// `config_fd`: where an interpreter that loaded this module by itself finds its [`Config`].
+/// `config_fd`: where an interpreter that loaded this module by itself finds its [`worker::config::Config`].
 #[pyfunction]
 #[pyo3(signature = (config_fd=None))]
 pub(crate) fn start(py: Python<'_>, config_fd: Option<i32>) -> PyResult<()> {
@@ -170,6 +144,8 @@ fn open_from(fd: i32) -> Result<(), String> {
 
 /// Everything that makes the interpreter the session's.
 fn take_over(py: Python<'_>) -> PyResult<()> {
+    code::prepare(py)?;
+    globals::prepare(py)?;
     let sys = py.import("sys")?;
     output::install(py, &sys)?;
     input::install(py, &sys)?;
@@ -209,17 +185,11 @@ fn note_faults(py: Python<'_>) -> PyResult<()> {
     faulthandler.call_method("enable", (), Some(&options)).map(drop)
 }
 
-/// Sets CPython's own interrupt flag, from any thread.
-pub(crate) extern "C" fn set_flag() {
-    // SAFETY: safe to call in any thread and in signal context, without the GIL.
-    unsafe { ffi::PyErr_SetInterruptEx(libc::SIGINT) };
-}
-
 fn run(py: Python<'_>) {
     let end = cells::run(py);
-    cells::let_go();
+    globals::let_go();
     // A forked child does not go by `on_finalized`. CPython forgets such an interrupt at the next string that it runs.
-    let _ = cells::exec_nothing(py);
+    let _ = globals::exec_nothing(py);
     if !worker::child::in_child() {
         session().begin_finalizing();
     } else if let Some(end) = &end {

@@ -1,26 +1,25 @@
 //! The cell loop: takes a turn from the session, runs it in `__main__`, and says how it ended.
 
-use crate::bring_up::{config, set_flag};
 use crate::compile::Compiled;
 use crate::output::{self, InRole};
-use crate::{compile, errors, figures, library, requests, session, sources};
+use crate::runtime::code;
+use crate::runtime::embedded::Part;
+use crate::runtime::globals::{main_namespace, set_running, sys};
+use crate::runtime::session::{config, session};
+use crate::runtime::signals::{set_flag, swallow_signals};
+use crate::{compile, errors, figures, requests, sources};
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyModule};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use pyo3::types::PyDict;
+use std::sync::OnceLock;
 use worker::engine::{Cell, Turn};
 use worker::protocol::{ErrorInfo, Outcome, Role, RuntimeInfo, SessionEnd};
 use worker::{child, interrupt};
 
-static RUNTIME: std::sync::OnceLock<RuntimeInfo> = std::sync::OnceLock::new();
-static SYS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
-static EXEC: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-/// Where cells run. An import for each would ask `builtins.__import__`, which is the user's to take away. Given up at the end:
-/// what the user's variables hold is destroyed when CPython finalises.
-static MAIN: Mutex<Option<Py<PyDict>>> = Mutex::new(None);
+static RUNTIME: OnceLock<RuntimeInfo> = OnceLock::new();
+/// Top-level `await`.
+static AIO: Part = Part::new("<worker aio>", include_str!("aio.py"), &[]);
 
 /// How the code of a cell ended.
 enum Ended {
@@ -30,32 +29,11 @@ enum Ended {
     Exit(SessionEnd),
 }
 
-/// A cell's code runs.
-static IS_RUNNING: AtomicBool = AtomicBool::new(false);
-
-/// Whether a cell's code runs: not so in the handlers at the runtime's exit.
-pub(crate) fn is_running() -> bool {
-    IS_RUNNING.load(Ordering::Relaxed)
-}
-
 /// Takes hold of what the loop needs before user code can touch it.
 pub(crate) fn prepare(py: Python<'_>, runtime: RuntimeInfo) -> PyResult<()> {
-    compile::prepare(py)?;
     errors::prepare(py)?;
-    let _ = SYS.set(py, py.import("sys")?.unbind());
-    *main() = Some(py.import("__main__")?.dict().unbind());
-    let _ = EXEC.set(py, py.import("builtins")?.getattr("exec")?.unbind());
     let _ = RUNTIME.set(runtime);
     Ok(())
-}
-
-/// Runs an empty string.
-pub(crate) fn exec_nothing(py: Python<'_>) -> PyResult<()> {
-    EXEC.get(py).map_or(Ok(()), |exec| exec.call1(py, ("", PyDict::new(py))).map(drop))
-}
-
-pub(crate) fn sys(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
-    SYS.get(py).map(|sys| sys.bind(py)).ok_or_else(|| PyRuntimeError::new_err("not prepared"))
 }
 
 /// Runs the session to its end: the reason if the user's code gave one.
@@ -69,7 +47,7 @@ pub(crate) fn run(py: Python<'_>) -> Option<SessionEnd> {
     }
     loop {
         interrupt::forbid();
-        errors::swallow_signals(py);
+        swallow_signals(py);
         match py.detach(|| engine.next(&mut [], None)) {
             Turn::Cell(cell) => {
                 let ended = run_cell(py, &cell);
@@ -116,23 +94,9 @@ fn close_loop(py: Python<'_>) {
     if is_used {
         interrupt::allow();
         // What tasks do when they are cancelled is their own affair.
-        let _ = library::AIO.get(py, "close").and_then(|close| close.call0());
+        let _ = AIO.get(py, "close").and_then(|close| close.call0());
         interrupt::forbid();
     }
-}
-
-fn main() -> MutexGuard<'static, Option<Py<PyDict>>> {
-    // A panic ends the process, so nobody ever finds the lock poisoned.
-    MAIN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn main_namespace(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
-    main().as_ref().map(|main| main.bind(py).clone()).ok_or_else(|| PyRuntimeError::new_err("not prepared"))
-}
-
-/// No cell runs any more: lets go of the user's variables.
-pub(crate) fn let_go() {
-    drop(main().take());
 }
 
 /// `PYTHONSTARTUP`, when `--startup` asks for it.
@@ -144,8 +108,8 @@ fn run_startup_file(py: Python<'_>) -> Option<SessionEnd> {
     let file = path.to_string_lossy().into_owned();
     interrupt::allow();
     let result = std::fs::read_to_string(&path).map_err(PyErr::from).and_then(|source| {
-        let code = compile::plain(py, &source, &file)?;
-        compile::evaluate(py, &code, &main_namespace(py)?).map(drop)
+        let compiled = code::plain(py, &source, &file)?;
+        code::evaluate(py, &compiled, &main_namespace(py)?).map(drop)
     });
     let ended = match result {
         Ok(()) => Ended::Ok,
@@ -169,7 +133,7 @@ fn run_cell(py: Python<'_>, cell: &Cell) -> Ended {
         let codes = [&compiled.body, &compiled.last];
         defines = codes.into_iter().flatten().any(|code| compile::defines(code).unwrap_or(true));
         let namespace = main_namespace(py)?;
-        IS_RUNNING.store(true, Ordering::Relaxed);
+        set_running(true);
         interrupt::allow();
         let value = evaluate(py, &compiled, &namespace)?;
         if compiled.last.is_some() {
@@ -188,7 +152,7 @@ fn run_cell(py: Python<'_>, cell: &Cell) -> Ended {
         }
     };
     let ended = show_figures(py, cell, ended);
-    IS_RUNNING.store(false, Ordering::Relaxed);
+    set_running(false);
     if !child::in_child() {
         output::flush_replaced(py);
     }
@@ -227,10 +191,10 @@ fn evaluate<'py>(
         if compile::is_coroutine(code)? {
             let held = interrupt::hold();
             py.check_signals()?;
-            let task = library::AIO.get(py, "begin")?.call1((codes, namespace))?;
+            let task = AIO.get(py, "begin")?.call1((codes, namespace))?;
             drop(held);
             let renew = wrap_pyfunction!(renew, py)?;
-            let result = library::AIO.get(py, "run")?.call1((&task, renew));
+            let result = AIO.get(py, "run")?.call1((&task, renew));
             if result.is_err() {
                 // An interrupt at the very beginning leaves it to be run by a later cell.
                 task.call_method0("cancel")?;
@@ -239,8 +203,8 @@ fn evaluate<'py>(
         }
     }
     let mut value = py.None().into_bound(py);
-    for code in codes {
-        value = compile::evaluate(py, code, namespace)?;
+    for part in codes {
+        value = code::evaluate(py, part, namespace)?;
     }
     Ok(value)
 }

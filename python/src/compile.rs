@@ -1,14 +1,11 @@
 //! From a cell's source to code: the whole cell is compiled before anything of it runs.
 
-#![expect(unsafe_code, reason = "evaluating a code object has no safe wrapper")]
-
-use pyo3::ffi;
+use crate::runtime::code::{ONLY_AST, compile, evaluate_in};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyCFunction, PyDict, PyList, PyTuple};
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
-const ONLY_AST: i32 = 0x400;
 const ALLOW_TOP_LEVEL_AWAIT: i32 = 0x2000;
 /// The flags of `from __future__ import …`, from `division` to `annotations`.
 const FUTURE_FLAGS: i32 = 0x1FE_0000;
@@ -16,8 +13,6 @@ const CO_COROUTINE: i32 = 0x80;
 
 /// Futures that earlier cells have imported hold in later ones.
 static FUTURES: AtomicI32 = AtomicI32::new(0);
-/// Kept from the start: user code may delete or replace the name.
-static COMPILE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 /// What [`expression_types`] gives.
 static EXPRESSION: PyOnceLock<(Py<PyAny>, Py<PyAny>)> = PyOnceLock::new();
 
@@ -25,12 +20,6 @@ static EXPRESSION: PyOnceLock<(Py<PyAny>, Py<PyAny>)> = PyOnceLock::new();
 pub(crate) struct Compiled<'py> {
     pub(crate) body: Option<Bound<'py, PyAny>>,
     pub(crate) last: Option<Bound<'py, PyAny>>,
-}
-
-/// Takes hold of what is needed before user code can touch it.
-pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
-    let _ = COMPILE.set(py, py.import("builtins")?.getattr("compile")?.unbind());
-    Ok(())
 }
 
 /// The node of a statement that is an expression, and the tree that is one alone. They are those of the compiler, whatever
@@ -43,17 +32,6 @@ fn expression_types<'py>(py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<
         Ok((statement.get_type().into_any().unbind(), alone.get_type().into_any().unbind()))
     })?;
     Ok((statement.bind(py).clone(), alone.bind(py).clone()))
-}
-
-fn compile<'py>(source: &Bound<'py, PyAny>, file: &str, mode: &str, flags: i32) -> PyResult<Bound<'py, PyAny>> {
-    let py = source.py();
-    let Some(compile) = COMPILE.get(py) else { return Err(pyo3::exceptions::PyRuntimeError::new_err("not prepared")) };
-    compile.bind(py).call1((source, file, mode, flags, true))
-}
-
-/// Compiles one of the engine's own parts.
-pub(crate) fn plain<'py>(py: Python<'py>, source: &str, file: &str) -> PyResult<Bound<'py, PyAny>> {
-    compile(&source.into_pyobject(py)?.into_any(), file, "exec", 0)
 }
 
 /// Compiles a cell.
@@ -145,26 +123,4 @@ pub(crate) fn defines(code: &Bound<'_, PyAny>) -> PyResult<bool> {
         .cast_into::<PyTuple>()?
         .iter()
         .any(|constant| constant.get_type().is(&kind)))
-}
-
-/// Runs a code object in a namespace.
-pub(crate) fn evaluate<'py>(
-    py: Python<'py>,
-    code: &Bound<'py, PyAny>,
-    namespace: &Bound<'py, PyDict>,
-) -> PyResult<Bound<'py, PyAny>> {
-    evaluate_in(py, code, namespace, namespace)
-}
-
-fn evaluate_in<'py>(
-    py: Python<'py>,
-    code: &Bound<'py, PyAny>,
-    globals: &Bound<'py, PyDict>,
-    locals: &Bound<'py, PyDict>,
-) -> PyResult<Bound<'py, PyAny>> {
-    // SAFETY: the code is one that `compile` gave; the call returns a new reference or sets an error.
-    unsafe {
-        let result = ffi::PyEval_EvalCode(code.as_ptr(), globals.as_ptr(), locals.as_ptr());
-        Bound::from_owned_ptr_or_err(py, result)
-    }
 }

@@ -5,7 +5,7 @@
 //! base classes, which end in the descriptor: text by lines, as at the prompt, with CPython's own buffers and errors.
 
 use crate::output;
-use crate::stand_in::Original;
+use crate::runtime::patched_function::Original;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};

@@ -1,9 +1,9 @@
 //! Errors as the prompt prints them, with the user's frames alone.
 
-use crate::cells::sys;
-use crate::library::FILE_PREFIX;
 use crate::output::{self, InRole};
-use pyo3::exceptions::{PyBaseException, PyKeyboardInterrupt, PySyntaxError, PySystemExit};
+use crate::runtime::embedded::FILE_PREFIX;
+use crate::runtime::globals::sys;
+use pyo3::exceptions::{PyBaseException, PySyntaxError, PySystemExit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTraceback, PyTuple};
@@ -28,15 +28,6 @@ pub(crate) fn keep_until_next(file: String) -> Option<String> {
 pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
     let _ = EXCEPTHOOK.set(py, py.import("sys")?.getattr("__excepthook__")?.unbind());
     Ok(())
-}
-
-/// Runs Python's signal checks where no cell runs: a KeyboardInterrupt is forgotten, what else a user's handler raises is printed.
-pub(crate) fn swallow_signals(py: Python<'_>) {
-    while let Err(error) = py.check_signals() {
-        if !error.is_instance_of::<PyKeyboardInterrupt>(py) {
-            error.print(py);
-        }
-    }
 }
 
 /// The end that an exception asks for, if it does. The text of `SystemExit('text')` goes to stderr.

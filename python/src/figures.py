@@ -41,7 +41,7 @@ class FigureManager(FigureManagerBase):
         self._digest = None
         # The thread in which we draw.
         self._drawn_by = None
-        # For holders.py: parts that somebody holds, and how often they were referred to.
+        # For figure_refs.py: parts that somebody holds, and how often they were referred to.
         self._held_parts = self._held_counts = ()
 
     def show(self):

@@ -2,7 +2,9 @@
 //!
 //! Nothing of this is loaded unless user code imports matplotlib and lets pyplot choose its backend.
 
-use crate::{library, output, session};
+use crate::runtime::embedded::Part;
+use crate::runtime::session::session;
+use crate::runtime::wait::flush_session;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -12,6 +14,11 @@ use worker::engine::Image;
 /// The module that matplotlib imports as its backend.
 pub(crate) const MODULE: &str = "_worker_figures";
 
+/// The matplotlib backend.
+static FIGURES: Part = Part::new("<worker figures>", include_str!("figures.py"), &[&FIGURE_REFS]);
+/// What refers to a figure.
+static FIGURE_REFS: Part = Part::new("<worker figure_refs>", include_str!("figure_refs.py"), &[]);
+
 /// There may be figures to show.
 static IS_LOADED: AtomicBool = AtomicBool::new(false);
 
@@ -20,7 +27,7 @@ pub(crate) fn finish_cell(py: Python<'_>, cell: u64) -> PyResult<()> {
     if !IS_LOADED.load(Relaxed) || child::in_child() {
         return Ok(());
     }
-    library::FIGURES.get(py, "finish_cell")?.call1((cell,)).map(drop)
+    FIGURES.get(py, "finish_cell")?.call1((cell,)).map(drop)
 }
 
 /// The spec of [`MODULE`].
@@ -40,7 +47,7 @@ impl Loader {
 
     fn exec_module(&self, module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
-        let parts = library::FIGURES.get(py, "backend")?.call1((Bound::new(py, Pictures)?,))?;
+        let parts = FIGURES.get(py, "backend")?.call1((Bound::new(py, Pictures)?,))?;
         module.dict().update(parts.cast::<PyDict>()?.as_mapping())?;
         IS_LOADED.store(true, Relaxed);
         Ok(())
@@ -61,7 +68,7 @@ impl Pictures {
     /// Shows a PNG, after everything printed so far.
     fn image(&self, py: Python<'_>, png: &[u8], source: &str, is_update: bool, size: (u32, u32)) -> PyResult<()> {
         // A wait for a full channel is interruptible here, and so it is not in the call below.
-        output::flush_session(py)?;
+        flush_session(py)?;
         let image = Image { mime_type: "image/png", bytes: png, source: Some(source), is_update, size: Some(size) };
         py.detach(|| session().image(&image));
         Ok(())

@@ -5,7 +5,7 @@
 
 #![expect(unsafe_code, reason = "fork itself, and what CPython wants around it")]
 
-use crate::stand_in::Original;
+use crate::runtime::patched_function::Original;
 use pyo3::exceptions::PyDeprecationWarning;
 use pyo3::ffi;
 use pyo3::prelude::*;

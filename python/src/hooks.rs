@@ -1,14 +1,20 @@
 //! Small hooks into CPython: modules that are looked after when they are imported, and functions that the session must see.
 
-use crate::bring_up::set_flag;
-use crate::stand_in::Original;
-use crate::{cells, elsewhere, figures, fork, input, interpreters, library, output, print, session, sources, system};
+use crate::runtime::embedded::Part;
+use crate::runtime::globals;
+use crate::runtime::patched_function::Original;
+use crate::runtime::session::session;
+use crate::runtime::signals::set_flag;
+use crate::runtime::wait::flush_session;
+use crate::{elsewhere, figures, fork, input, interpreters, print, sources, system};
 use pyo3::exceptions::{PyImportError, PyKeyboardInterrupt};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 use worker::{child, crash, interrupt};
 
+/// What is done to `getpass`, `select` and `matplotlib` when they are imported.
+static PATCHES: Part = Part::new("<worker patches>", include_str!("patches.py"), &[]);
 /// Modules that something is done to once they are imported.
 const WATCHED: [&str; 6] =
     ["getpass", "select", "linecache", "matplotlib", interpreters::MODULES[0], interpreters::MODULES[1]];
@@ -38,7 +44,7 @@ fn look_after(py: Python<'_>, name: &str, module: &Bound<'_, PyAny>) -> PyResult
         "linecache" => sources::fill(py, module),
         name if interpreters::MODULES.contains(&name) => interpreters::hook(module),
         name => {
-            let patch = library::PATCHES.get(py, &format!("patch_{name}"))?;
+            let patch = PATCHES.get(py, &format!("patch_{name}"))?;
             patch.call1((module, Bound::new(py, Bridge)?)).map(drop)
         }
     }
@@ -276,7 +282,7 @@ fn unraisable<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDic
     let py = args.py();
     let is_interrupt =
         || args.get_item(0)?.getattr("exc_type").map(|kind| kind.is(py.get_type::<PyKeyboardInterrupt>()));
-    let is_for_cell = interrupt::is_main_thread() && cells::is_running() && !child::in_child();
+    let is_for_cell = interrupt::is_main_thread() && globals::is_running() && !child::in_child();
     if is_for_cell && interrupt::has_delivered() && is_interrupt().unwrap_or(false) {
         set_flag();
         return Ok(py.None().into_bound(py));
@@ -301,7 +307,7 @@ fn hook_exit(py: Python<'_>) -> PyResult<()> {
 #[pyo3(signature = (*args, **options))]
 fn exit<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
     let py = args.py();
-    output::flush_session(py)?;
+    flush_session(py)?;
     let status = match (args.get_item(0), options) {
         (Ok(status), None) => Some(status),
         (_, options) => options.and_then(|options| options.get_item("status").ok().flatten()),
@@ -316,14 +322,14 @@ fn exit<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -
 #[pyfunction]
 #[pyo3(signature = (*args, **options))]
 fn execv<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
-    output::flush_session(args.py())?;
+    flush_session(args.py())?;
     EXECV.call(args, options)
 }
 
 #[pyfunction]
 #[pyo3(signature = (*args, **options))]
 fn execve<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
-    output::flush_session(args.py())?;
+    flush_session(args.py())?;
     EXECVE.call(args, options)
 }
 

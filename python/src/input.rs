@@ -6,8 +6,9 @@
 
 mod layers;
 
-use crate::stand_in::Original;
-use crate::{output, prompted, requests, session};
+use crate::runtime::patched_function::Original;
+use crate::runtime::session::session;
+use crate::{output, prompted, requests};
 use layers::{text, upto};
 use pyo3::exceptions::{PyEOFError, PyTypeError, PyValueError};
 use pyo3::prelude::*;

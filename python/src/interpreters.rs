@@ -3,7 +3,7 @@
 //! Each has a `sys.stdout` of its own, made by CPython for the raw descriptor. That is a pipe here, so it would keep what is
 //! printed until the interpreter ends; on the prompt's terminal it is written line by line.
 
-use crate::stand_in::Original;
+use crate::runtime::patched_function::Original;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 

@@ -12,29 +12,21 @@ mod elsewhere;
 mod errors;
 mod figures;
 mod fork;
-mod guard;
 mod hooks;
 mod input;
 mod interpreters;
-mod library;
 mod output;
 mod print;
 mod prompted;
 mod requests;
+mod runtime;
 mod sources;
-mod stand_in;
 mod system;
 
 use pyo3::prelude::*;
-use worker::engine::Engine;
 
 /// The module through which CPython leads back to the engine. User code never sees its name.
 #[pymodule(gil_used = true)]
 fn _worker(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(bring_up::start, module)?)
-}
-
-/// The session of this process. Present from before the runtime starts, or from `start` on where the interpreter loads us.
-fn session() -> &'static Engine {
-    bring_up::session()
 }

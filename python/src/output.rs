@@ -9,8 +9,10 @@
 mod method;
 mod reconfigure;
 
-use crate::guard::wait_detached;
-use crate::{elsewhere, prompted, session};
+use crate::runtime::globals::sys;
+use crate::runtime::session::session;
+use crate::runtime::wait::{flush_session, wait_detached};
+use crate::{elsewhere, prompted};
 use method::Method;
 use pyo3::PyTypeInfo;
 use pyo3::exceptions::{PyTypeError, PyUnicodeEncodeError};
@@ -95,7 +97,7 @@ pub(crate) fn writes_to_session(py: Python<'_>) -> bool {
         return false;
     }
     let is_so = || -> PyResult<bool> {
-        let stdout = crate::cells::sys(py)?.dict().get_item(intern!(py, "stdout"))?;
+        let stdout = sys(py)?.dict().get_item(intern!(py, "stdout"))?;
         let Some(stdout) = stdout.filter(|stdout| is_ours(py, Stream::Stdout, stdout)) else { return Ok(false) };
         let write = stdout.getattr(intern!(py, "write"))?;
         Ok(WRITE_OUT.get(py).is_some_and(|own| own.is(&write)))
@@ -340,21 +342,9 @@ pub(crate) fn put_bytes(py: Python<'_>, stream: Stream, data: &[u8]) -> PyResult
     if session().flushes_writes() { flush_session(py) } else { Ok(()) }
 }
 
-/// Returns once everything printed so far is in the channel.
-pub(crate) fn flush_session(py: Python<'_>) -> PyResult<()> {
-    if worker::child::in_child() {
-        worker::child::flush_print();
-        return Ok(());
-    }
-    if session().try_flush() {
-        return Ok(());
-    }
-    wait_detached(py, || session().flush())
-}
-
 /// Flushes what user code has put in the place of our streams or their descriptors, as the prompt does.
 pub(crate) fn flush_replaced(py: Python<'_>) {
-    let Ok(sys) = crate::cells::sys(py) else { return };
+    let Ok(sys) = sys(py) else { return };
     for (name, stream) in [("stderr", Stream::Stderr), ("stdout", Stream::Stdout)] {
         // The prompt ignores a stream that cannot be flushed.
         let _ = elsewhere::flush(py, stream);

@@ -6,8 +6,10 @@
 
 #![expect(unsafe_code, reason = "a C function as a Python callable, without pyo3's argument parsing")]
 
-use crate::stand_in::Original;
-use crate::{output, session};
+use crate::output;
+use crate::runtime::patched_function::Original;
+use crate::runtime::session::session;
+use crate::runtime::wait::flush_session;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString, PyTuple};
@@ -113,7 +115,7 @@ fn print_line(py: Python<'_>, values: &[Bound<'_, PyAny>], options: &Options<'_>
     line.write()?;
     // A thread that ends may print after its own storage is gone.
     let _ = ROOM.try_with(|room| room.set(line.text));
-    if options.flush { output::flush_session(py) } else { Ok(()) }
+    if options.flush { flush_session(py) } else { Ok(()) }
 }
 
 /// What is to be written together.

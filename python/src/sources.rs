@@ -1,5 +1,6 @@
 //! The sources of cells, where tracebacks, `inspect` and debuggers find them: in `linecache`, once that is imported.
 
+use crate::runtime::globals::sys;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ fn waiting() -> std::sync::MutexGuard<'static, Sources> {
 }
 
 fn cache<'py>(py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-    let modules = crate::cells::sys(py)?.getattr(pyo3::intern!(py, "modules"))?;
+    let modules = sys(py)?.getattr(pyo3::intern!(py, "modules"))?;
     let modules = modules.cast::<PyDict>()?;
     match modules.get_item(pyo3::intern!(py, "linecache"))? {
         // A module that is still being imported, or was replaced by a user's own, may have no cache.

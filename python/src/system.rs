@@ -1,7 +1,7 @@
 //! `os.system`: as CPython's own, but an interrupt always reaches both the command and the cell.
 
-use crate::session;
-use crate::stand_in::Original;
+use crate::runtime::patched_function::Original;
+use crate::runtime::session::session;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use std::ffi::OsStr;

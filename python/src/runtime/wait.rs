@@ -1,5 +1,6 @@
 //! Waiting without holding up Python: leaving the GIL, and letting an interrupt end the wait.
 
+use super::session::session;
 use pyo3::prelude::*;
 use worker::{Interrupted, interrupt};
 
@@ -19,4 +20,16 @@ pub(crate) fn wait_detached(py: Python<'_>, mut wait: impl FnMut() -> Result<(),
             return Ok(());
         }
     }
+}
+
+/// Returns once everything printed so far is in the channel.
+pub(crate) fn flush_session(py: Python<'_>) -> PyResult<()> {
+    if worker::child::in_child() {
+        worker::child::flush_print();
+        return Ok(());
+    }
+    if session().try_flush() {
+        return Ok(());
+    }
+    wait_detached(py, || session().flush())
 }

@@ -1,6 +1,6 @@
-//! Stand-ins: functions of ours in the place of CPython's own, which are CPython's own to whoever looks.
+//! Patched functions: ours in the place of CPython's own, which are CPython's own to whoever looks.
 //!
-//! A stand-in has the module, name, documentation and signature of what it stands in for. So it shows, is explained and is
+//! Such a function has the module, name, documentation and signature of the one that it replaces. So it shows, is explained and is
 //! pickled in the same way, and a process that unpickles it finds its own.
 
 #![expect(unsafe_code, reason = "C functions are made and looked into through CPython's C API")]
@@ -12,7 +12,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use std::ffi::{CString, c_int};
 
-/// CPython's own function behind a stand-in.
+/// CPython's own function behind a patched one.
 pub(crate) struct Original(PyOnceLock<Py<PyAny>>);
 
 impl Original {
@@ -20,7 +20,7 @@ impl Original {
         Original(PyOnceLock::new())
     }
 
-    /// Puts `ours` in the place of `module.name`, with its looks; the stand-in, for other modules that know it.
+    /// Puts `ours` in the place of `module.name`, with its looks. Gives what it put there, for other modules that know it.
     pub(crate) fn replace<'py>(
         &'static self,
         module: &Bound<'py, PyAny>,
