@@ -5,7 +5,7 @@
 use crate::runtime::session::{config, is_open, open, session};
 use crate::runtime::signals::set_flag;
 use crate::runtime::{code, globals};
-use crate::{cells, hooks, input, output};
+use crate::{cells, hooks, stdio};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
@@ -147,8 +147,7 @@ fn take_over(py: Python<'_>) -> PyResult<()> {
     code::prepare(py)?;
     globals::prepare(py)?;
     let sys = py.import("sys")?;
-    output::install(py, &sys)?;
-    input::install(py, &sys)?;
+    stdio::install(py, &sys)?;
     hooks::install(py, &sys)?;
     let executable = sys.getattr("executable")?;
     sys.setattr("argv", [""])?;

@@ -1,13 +1,15 @@
 //! The cell loop: takes a turn from the session, runs it in `__main__`, and says how it ended.
 
 use crate::compile::Compiled;
-use crate::output::{self, InRole};
+use crate::figures::backend;
+use crate::requests::answer::answer;
 use crate::runtime::code;
 use crate::runtime::embedded::Part;
 use crate::runtime::globals::{main_namespace, set_running, sys};
 use crate::runtime::session::{config, session};
 use crate::runtime::signals::{set_flag, swallow_signals};
-use crate::{compile, errors, figures, requests, sources};
+use crate::stdio::write::{InRole, flush_replaced};
+use crate::{compile, errors, sources};
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -66,7 +68,7 @@ pub(crate) fn run(py: Python<'_>) -> Option<SessionEnd> {
                     }
                 }
             }
-            Turn::Request(request) => requests::answer(py, engine, &request),
+            Turn::Request(request) => answer(py, engine, &request),
             Turn::Signal | Turn::Poll => {}
             Turn::End => {
                 close_loop(py);
@@ -154,7 +156,7 @@ fn run_cell(py: Python<'_>, cell: &Cell) -> Ended {
     let ended = show_figures(py, cell, ended);
     set_running(false);
     if !child::in_child() {
-        output::flush_replaced(py);
+        flush_replaced(py);
     }
     interrupt::forbid();
     if !defines {
@@ -169,7 +171,7 @@ fn run_cell(py: Python<'_>, cell: &Cell) -> Ended {
 
 /// Shows what the cell has drawn, also when it failed. A figure that cannot be drawn is an error of a cell that had none.
 fn show_figures(py: Python<'_>, cell: &Cell, ended: Ended) -> Ended {
-    let Err(error) = figures::finish_cell(py, cell.cell.number) else { return ended };
+    let Err(error) = backend::finish_cell(py, cell.cell.number) else { return ended };
     if matches!(ended, Ended::Ok) {
         return failed(py, error);
     }
@@ -223,7 +225,7 @@ fn display(py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
     let shown = hook.call1((value,)).map(drop);
     if !child::in_child() {
         // What a stream of the user's own holds back is the result too.
-        output::flush_replaced(py);
+        flush_replaced(py);
     }
     shown
 }

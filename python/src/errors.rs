@@ -1,8 +1,9 @@
 //! Errors as the prompt prints them, with the user's frames alone.
 
-use crate::output::{self, InRole};
 use crate::runtime::embedded::FILE_PREFIX;
 use crate::runtime::globals::sys;
+use crate::stdio::streams::is_ours;
+use crate::stdio::write::{InRole, put_text};
 use pyo3::exceptions::{PyBaseException, PySyntaxError, PySystemExit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -56,13 +57,13 @@ fn print_text(py: Python<'_>, text: &str) {
     let stderr = sys(py).and_then(|sys| sys.getattr("stderr"));
     let written = match stderr {
         Ok(stderr) if stderr.is_none() => Ok(()),
-        Ok(stderr) if output::is_ours(py, Stream::Stderr, &stderr) => output::put_text(py, Stream::Stderr, text),
+        Ok(stderr) if is_ours(py, Stream::Stderr, &stderr) => put_text(py, Stream::Stderr, text),
         Ok(stderr) => stderr.call_method1("write", (text,)).map(drop),
         Err(error) => Err(error),
     };
     if written.is_err() {
         // A broken stderr of the user's: the session's own will do.
-        let _ = output::put_text(py, Stream::Stderr, text);
+        let _ = put_text(py, Stream::Stderr, text);
     }
 }
 

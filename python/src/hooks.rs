@@ -1,12 +1,14 @@
 //! Small hooks into CPython: modules that are looked after when they are imported, and functions that the session must see.
 
+use crate::figures::backend;
 use crate::runtime::embedded::Part;
 use crate::runtime::globals;
 use crate::runtime::patched_function::Original;
 use crate::runtime::session::session;
 use crate::runtime::signals::set_flag;
 use crate::runtime::wait::flush_session;
-use crate::{elsewhere, figures, fork, input, interpreters, print, sources, system};
+use crate::stdio::read;
+use crate::{fork, interpreters, sources, system};
 use pyo3::exceptions::{PyImportError, PyKeyboardInterrupt};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -33,8 +35,6 @@ pub(crate) fn install(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()>
     hook_unraisable(py, sys)?;
     fork::hook(py)?;
     system::hook(py)?;
-    print::hook(py)?;
-    elsewhere::hook(py)?;
     hook_exit(py)
 }
 
@@ -64,8 +64,8 @@ impl Finder {
         target: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = slf.py();
-        if name == figures::MODULE {
-            return figures::spec(py).map(Some);
+        if name == backend::MODULE {
+            return backend::spec(py).map(Some);
         }
         if !WATCHED.contains(&name) {
             return Ok(None);
@@ -123,7 +123,7 @@ struct Bridge;
 #[pymethods]
 impl Bridge {
     fn owns_stdin(&self) -> bool {
-        input::owns_stdin(session())
+        read::owns_stdin()
     }
 
     /// Puts these functions in the places of C functions of the module `select`.
@@ -137,16 +137,16 @@ impl Bridge {
 
     /// The same in a forked child, where nobody answers.
     fn keeps_stdin(&self) -> bool {
-        input::is_sessions()
+        read::is_sessions()
     }
 
     fn read_hidden(&self, py: Python<'_>, prompt: &str) -> PyResult<Option<String>> {
-        input::read_hidden(py, prompt)
+        read::read_hidden(py, prompt)
     }
 
     fn wait_readable(&self, py: Python<'_>, timeout: Option<f64>, fds: Vec<(i32, i16)>) -> PyResult<bool> {
         let mut fds: Vec<_> = fds.into_iter().map(|(fd, events)| libc::pollfd { fd, events, revents: 0 }).collect();
-        input::wait_readable(py, timeout, &mut fds)
+        read::wait_readable(py, timeout, &mut fds)
     }
 }
 

@@ -8,19 +8,15 @@
 mod bring_up;
 mod cells;
 mod compile;
-mod elsewhere;
 mod errors;
 mod figures;
 mod fork;
 mod hooks;
-mod input;
 mod interpreters;
-mod output;
-mod print;
-mod prompted;
 mod requests;
 mod runtime;
 mod sources;
+mod stdio;
 mod system;
 
 use pyo3::prelude::*;

@@ -4,7 +4,7 @@
 //! them at a file or at nothing, and back again later, means what Python prints too. Meanwhile the streams write by their
 //! base classes, which end in the descriptor: text by lines, as at the prompt, with CPython's own buffers and errors.
 
-use crate::output;
+use super::streams;
 use crate::runtime::patched_function::Original;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -13,8 +13,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use worker::protocol::Stream;
 
-/// The streams whose descriptor leads elsewhere, a bit for each.
-static ELSEWHERE: AtomicU8 = AtomicU8::new(0);
+/// The streams whose descriptor is redirected, a bit for each.
+static REDIRECTED: AtomicU8 = AtomicU8::new(0);
 /// What the descriptors led to at the start.
 static SESSIONS: PyOnceLock<[Option<Identity>; 2]> = PyOnceLock::new();
 static DUP2: Original = Original::new();
@@ -23,7 +23,7 @@ static DUP2: Original = Original::new();
 type Identity = (u64, u64);
 
 /// Replaces `os.dup2`. Programs that go another way, C code's or that of a closed and opened file, are not seen.
-pub(crate) fn hook(py: Python<'_>) -> PyResult<()> {
+pub(super) fn hook(py: Python<'_>) -> PyResult<()> {
     let _ = SESSIONS.set(py, [identity(py, 1), identity(py, 2)]);
     let hooked = DUP2.replace(py.import("posix")?.as_any(), "dup2", &wrap_pyfunction!(dup2, py)?)?;
     py.import("os")?.setattr("dup2", hooked)
@@ -47,23 +47,23 @@ fn dup2<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -
     let bit = 1 << stream as u8;
     let is_sessions = |known: &[Option<Identity>; 2]| identity(py, stream as i32 + 1) == known[stream as usize];
     if !SESSIONS.get(py).is_none_or(is_sessions) {
-        ELSEWHERE.fetch_or(bit, Relaxed);
-    } else if ELSEWHERE.load(Relaxed) & bit != 0 {
-        // What was not flushed while the descriptor led elsewhere goes where it leads now.
+        REDIRECTED.fetch_or(bit, Relaxed);
+    } else if REDIRECTED.load(Relaxed) & bit != 0 {
+        // What was not flushed while the descriptor was redirected goes where it leads now.
         let flushed = flush(py, stream);
-        ELSEWHERE.fetch_and(!bit, Relaxed);
+        REDIRECTED.fetch_and(!bit, Relaxed);
         flushed?;
     }
     Ok(put)
 }
 
-/// Whether the stream's descriptor leads elsewhere.
-pub(crate) fn is_elsewhere(stream: Stream) -> bool {
-    ELSEWHERE.load(Relaxed) & (1 << stream as u8) != 0
+/// Whether the stream's descriptor is redirected.
+pub(super) fn is_redirected(stream: Stream) -> bool {
+    REDIRECTED.load(Relaxed) & (1 << stream as u8) != 0
 }
 
 /// Whether a file's descriptor leads to the session.
-pub(crate) fn leads_to_session(file: &Bound<'_, PyAny>) -> bool {
+pub(super) fn leads_to_session(file: &Bound<'_, PyAny>) -> bool {
     let py = file.py();
     let fd = file.call_method0("fileno").and_then(|fd| fd.extract()).ok();
     let found = fd.and_then(|fd| identity(py, fd));
@@ -71,16 +71,16 @@ pub(crate) fn leads_to_session(file: &Bound<'_, PyAny>) -> bool {
 }
 
 /// Writes text by the base class. It comes back as bytes for the stream's buffer.
-pub(crate) fn write_text(py: Python<'_>, stream: Stream, text: &Bound<'_, PyAny>) -> PyResult<()> {
-    let Some(own) = output::own(py, stream) else { return Ok(()) };
+pub(super) fn write_text(py: Python<'_>, stream: Stream, text: &Bound<'_, PyAny>) -> PyResult<()> {
+    let Some(own) = streams::own(py, stream) else { return Ok(()) };
     py.import("_io")?.getattr("TextIOWrapper")?.call_method1("write", (own, text))?;
     let has_line = || text.contains("\n").unwrap_or(true);
     if stream == Stream::Stderr || is_unbuffered() || has_line() { flush_buffer(py, stream) } else { Ok(()) }
 }
 
 /// Writes bytes to the stream's buffer by the base class.
-pub(crate) fn write_bytes(py: Python<'_>, stream: Stream, bytes: &Bound<'_, PyAny>) -> PyResult<()> {
-    let Some(own) = output::own(py, stream) else { return Ok(()) };
+pub(super) fn write_bytes(py: Python<'_>, stream: Stream, bytes: &Bound<'_, PyAny>) -> PyResult<()> {
+    let Some(own) = streams::own(py, stream) else { return Ok(()) };
     py.import("_io")?.getattr("BufferedWriter")?.call_method1("write", (own.getattr("buffer")?, bytes))?;
     if is_unbuffered() { flush_buffer(py, stream) } else { Ok(()) }
 }
@@ -91,12 +91,12 @@ fn is_unbuffered() -> bool {
     *IS_SO.get_or_init(|| std::env::var_os("PYTHONUNBUFFERED").is_some_and(|value| !value.is_empty()))
 }
 
-/// Flushes what the stream has written elsewhere.
-pub(crate) fn flush(py: Python<'_>, stream: Stream) -> PyResult<()> {
-    if is_elsewhere(stream) && !worker::child::in_child() { flush_buffer(py, stream) } else { Ok(()) }
+/// Flushes what the stream has written to where its descriptor leads.
+pub(super) fn flush(py: Python<'_>, stream: Stream) -> PyResult<()> {
+    if is_redirected(stream) && !worker::child::in_child() { flush_buffer(py, stream) } else { Ok(()) }
 }
 
 fn flush_buffer(py: Python<'_>, stream: Stream) -> PyResult<()> {
-    let Some(own) = output::own(py, stream) else { return Ok(()) };
+    let Some(own) = streams::own(py, stream) else { return Ok(()) };
     py.import("_io")?.getattr("BufferedWriter")?.call_method1("flush", (own.getattr("buffer")?,)).map(drop)
 }

@@ -4,24 +4,20 @@
 //! kept in buffers of Python's own, so what one reader leaves the next one finds, and what a cell leaves is dropped whole.
 //! Each read waits by itself, without Python's stream locks, so that two threads have a wait each.
 
-mod layers;
-
+use super::layers::{self, OPEN, text, upto};
+use super::output::writes_to_session;
+use super::prompt;
+use super::read::{is_sessions, read};
+use super::write::{flush_replaced, put_text};
 use crate::runtime::patched_function::Original;
-use crate::runtime::session::session;
-use crate::{output, prompted, requests};
-use layers::{text, upto};
 use pyo3::exceptions::{PyEOFError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyString, PyTuple};
-use std::time::{Duration, Instant};
-use worker::engine::Engine;
 use worker::protocol::Stream;
-use worker::reader::{Ask, Got, Reader};
-use worker::{Want, child, interrupt};
+use worker::{Want, child};
 
 static INPUT: Original = Original::new();
-static OPEN: Original = Original::new();
 static OS_READ: Original = Original::new();
 
 /// What `open(0)` is made of, and `sys.stdin`.
@@ -39,7 +35,7 @@ fn originals(py: Python<'_>) -> PyResult<&Originals> {
 }
 
 /// Replaces `sys.stdin` and the functions that read fd 0.
-pub(crate) fn install(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()> {
+pub(super) fn install(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()> {
     let io = py.import("_io")?;
     let posix = py.import("posix")?;
     let builtins = py.import("builtins")?;
@@ -62,48 +58,6 @@ pub(crate) fn install(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()>
     py.import("os")?.setattr("read", read)
 }
 
-/// Reads from the session; empty at the end of file. On the main thread requests are answered while it waits.
-fn read(py: Python<'_>, prompt: &str, hidden: bool, want: Want) -> PyResult<Vec<u8>> {
-    if child::in_child() {
-        return Ok(Vec::new());
-    }
-    let mut reader = session().reader(Ask { prompt, hidden, want });
-    if let Some(data) = reader.try_take() {
-        return Ok(data);
-    }
-    loop {
-        match wait(py, &mut reader, &mut [], None)? {
-            Got::Data(data) => return Ok(data),
-            Got::Signal | Got::Poll => {}
-            Got::Request(request) => requests::answer(py, session(), &request),
-        }
-    }
-}
-
-/// One wait, detached from the GIL. On the main thread signals are held between Python's check and the wait; handlers of the
-/// user's run with signals open, as they would anywhere else.
-fn wait(py: Python<'_>, reader: &mut Reader, also: &mut [libc::pollfd], timeout: Option<Duration>) -> PyResult<Got> {
-    if !interrupt::is_main_thread() {
-        return Ok(py.detach(|| reader.wait(also, timeout)));
-    }
-    py.check_signals()?;
-    let held = interrupt::hold();
-    py.check_signals()?;
-    let got = py.detach(|| reader.wait(also, timeout));
-    drop(held);
-    Ok(got)
-}
-
-/// Whether reads of fd 0 are the session's; a forked child's find the end of file, unless it has a stdin of its own.
-pub(crate) fn is_sessions() -> bool {
-    session().keeps_stdin()
-}
-
-/// The same for hooks: whether `select` on fd 0 asks the session.
-pub(crate) fn owns_stdin(engine: &Engine) -> bool {
-    engine.owns_stdin()
-}
-
 #[pyfunction]
 #[pyo3(signature = (*args, **options))]
 fn input<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
@@ -117,21 +71,21 @@ fn input<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) 
     let asked = args.iter().next().map(|prompt| prompt.str()).transpose()?;
     let empty = PyString::new(py, "");
     sys.getattr("audit")?.call1(("builtins.input", asked.as_ref().unwrap_or(&empty)))?;
-    output::flush_replaced(py);
+    flush_replaced(py);
     let mut asked_text = asked.as_ref().map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
     let stdout = sys.getattr("stdout")?;
     if let Some(asked) = asked
         && !asked_text.is_empty()
         && !stdout.is_none()
-        && !output::writes_to_session(py)
+        && !writes_to_session(py)
         // Redirected output gets the prompt as it would at the prompt.
-        && !prompted::write(&stdout, &asked, &asked_text)?
+        && !prompt::write(&stdout, &asked, &asked_text)?
     {
         asked_text.clear();
     }
     if child::in_child() {
         // Nobody else says it.
-        output::put_text(py, Stream::Stdout, &asked_text)?;
+        put_text(py, Stream::Stdout, &asked_text)?;
     }
     let line = read(py, &asked_text, false, Want::Line)?;
     sys.getattr("audit")?.call1(("builtins.input/result", text(py, line.strip_suffix(b"\n").unwrap_or(&line))?))?;
@@ -139,15 +93,6 @@ fn input<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) 
         return Err(PyEOFError::new_err("EOF when reading a line"));
     }
     text(py, line.strip_suffix(b"\n").unwrap_or(&line))
-}
-
-/// Reads a password for `getpass`: hidden, and never echoed.
-pub(crate) fn read_hidden(py: Python<'_>, prompt: &str) -> PyResult<Option<String>> {
-    let line = read(py, prompt, true, Want::Line)?;
-    if line.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(&line)).into_owned()))
 }
 
 #[pyfunction]
@@ -228,29 +173,4 @@ fn open<'py>(
     }
     let wrapper = py.import("_io")?.getattr("TextIOWrapper")?;
     layers::stack(py, raw_type, Some(buffer_type), Some(&wrapper), Some(&text_options))
-}
-
-/// Waits until there is input, or the end of file, for `select`; true when there is. `timeout`: seconds, none for ever.
-pub(crate) fn wait_readable(py: Python<'_>, timeout: Option<f64>, also: &mut [libc::pollfd]) -> PyResult<bool> {
-    if child::in_child() {
-        // The end of file.
-        return Ok(true);
-    }
-    let mut reader = session().reader(Ask { prompt: "", hidden: false, want: Want::Any });
-    if reader.try_take().is_some() {
-        return Ok(true);
-    }
-    if timeout.is_some_and(|timeout| timeout <= 0.0) {
-        return Ok(false);
-    }
-    let end = timeout.and_then(|timeout| Duration::try_from_secs_f64(timeout).ok().map(|limit| Instant::now() + limit));
-    loop {
-        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-        match wait(py, &mut reader, also, left)? {
-            Got::Data(_) => return Ok(true),
-            Got::Poll => return Ok(false),
-            Got::Signal => {}
-            Got::Request(request) => requests::answer(py, session(), &request),
-        }
-    }
 }

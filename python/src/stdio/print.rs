@@ -6,7 +6,8 @@
 
 #![expect(unsafe_code, reason = "a C function as a Python callable, without pyo3's argument parsing")]
 
-use crate::output;
+use super::output::writes_to_session;
+use super::write::{put_text, write_text};
 use crate::runtime::patched_function::Original;
 use crate::runtime::session::session;
 use crate::runtime::wait::flush_session;
@@ -27,7 +28,7 @@ thread_local! {
 }
 
 /// Replaces the function in `builtins`; not in the second dialect, where each write is a message.
-pub(crate) fn hook(py: Python<'_>) -> PyResult<()> {
+pub(super) fn hook(py: Python<'_>) -> PyResult<()> {
     if session().flushes_writes() {
         return Ok(());
     }
@@ -56,7 +57,7 @@ unsafe extern "C" fn print(
             if all == 0 { &[] } else { std::slice::from_raw_parts(arguments.cast(), all) };
         let (values, options) = arguments.split_at(count as usize);
         let printed = match Options::of(names.as_ref(), options) {
-            Some(options) if output::writes_to_session(py) => print_line(py, values, &options),
+            Some(options) if writes_to_session(py) => print_line(py, values, &options),
             _ => print_as_cpython(py, values, names.as_ref(), options),
         };
         printed.map_err(|error| error.restore(py))
@@ -149,7 +150,7 @@ impl Line<'_> {
             // Lone surrogates.
             Err(_) => {
                 self.write()?;
-                output::write_text(self.py, Stream::Stdout, string).map(drop)
+                write_text(self.py, Stream::Stdout, string).map(drop)
             }
         }
     }
@@ -159,7 +160,7 @@ impl Line<'_> {
             self.write()?;
         }
         if text.len() > LONG {
-            return output::put_text(self.py, Stream::Stdout, text);
+            return put_text(self.py, Stream::Stdout, text);
         }
         self.text.push_str(text);
         Ok(())
@@ -170,7 +171,7 @@ impl Line<'_> {
         if self.text.is_empty() {
             return Ok(());
         }
-        let written = output::put_text(self.py, Stream::Stdout, &self.text);
+        let written = put_text(self.py, Stream::Stdout, &self.text);
         self.text.clear();
         written
     }

@@ -1,13 +1,16 @@
 //! The layers of `sys.stdin`, text over bytes over the descriptor: each reads from the session by itself.
 
-use super::{OPEN, is_sessions, read};
-use crate::output::{closefd_false, subtype};
+use super::read::{is_sessions, read};
+use super::streams::{closefd_false, subtype};
+use crate::runtime::patched_function::Original;
 use pyo3::exceptions::{PyStopIteration, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyString};
 use worker::Want;
 
+/// Python's own `open`.
+pub(super) static OPEN: Original = Original::new();
 /// Reads fd 0 as Python does by itself, once user code has put something else there.
 static PLAIN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 

@@ -1,9 +1,8 @@
 //! `reconfigure` of `sys.stdout` and `sys.stderr`.
 
-use super::HAS_USERS_ERRORS;
+use super::streams::note_users_errors;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use std::sync::atomic::Ordering::Relaxed;
 use worker::protocol::Stream;
 
 /// `reconfigure` of a text stream: once its encoding is not UTF-8, its text goes the long way, through its buffer.
@@ -23,7 +22,7 @@ impl Reconfigure {
         base.call_method("reconfigure", (text,), options)?;
         let encoding: String = text.getattr("encoding")?.extract()?;
         if options.is_some_and(|options| options.contains("errors").unwrap_or(false)) {
-            HAS_USERS_ERRORS[self.stream as usize].store(true, Relaxed);
+            note_users_errors(self.stream);
         }
         let asks_newline = options.is_some_and(|options| options.contains("newline").unwrap_or(false));
         let is_utf8 = matches!(encoding.to_ascii_lowercase().replace('_', "-").as_str(), "utf-8" | "utf8");
