@@ -5,24 +5,18 @@
 //! itself up as its own executable would, and one expression given to `-c` leads back here. Only the stable ABI is
 //! used, so one build serves Python 3.10 and later.
 
-mod bring_up;
-mod cells;
-mod compile;
-mod errors;
+mod cell;
 mod figures;
-mod fork;
-mod hooks;
-mod interpreters;
+mod lifecycle;
+mod patch;
 mod requests;
 mod runtime;
-mod sources;
 mod stdio;
-mod system;
 
 use pyo3::prelude::*;
 
 /// The module through which CPython leads back to the engine. User code never sees its name.
 #[pymodule(gil_used = true)]
 fn _worker(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_function(wrap_pyfunction!(bring_up::start, module)?)
+    module.add_function(wrap_pyfunction!(lifecycle::start, module)?)
 }

@@ -1,7 +1,7 @@
 //! Patched functions: ours in the place of CPython's own, which are CPython's own to whoever looks.
 //!
-//! Such a function has the module, name, documentation and signature of the one that it replaces. So it shows, is explained and is
-//! pickled in the same way, and a process that unpickles it finds its own.
+//! Such a function has the module, name, documentation and signature of the one that it replaces. So it shows, is explained
+//! and is pickled in the same way, and a process that unpickles it finds its own.
 
 #![expect(unsafe_code, reason = "C functions are made and looked into through CPython's C API")]
 

@@ -12,7 +12,7 @@ use worker::{child, interrupt};
 static SYSTEM: Original = Original::new();
 
 /// Replaces the function.
-pub(crate) fn hook(py: Python<'_>) -> PyResult<()> {
+pub(super) fn hook(py: Python<'_>) -> PyResult<()> {
     let hooked = SYSTEM.replace(py.import("posix")?.as_any(), "system", &wrap_pyfunction!(system, py)?)?;
     py.import("os")?.setattr("system", hooked)
 }

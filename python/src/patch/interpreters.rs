@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 /// The modules that make them: Python's own ways there end in one of these.
-pub(crate) const MODULES: [&str; 2] = ["_interpreters", "_xxsubinterpreters"];
+pub(super) const MODULES: [&str; 2] = ["_interpreters", "_xxsubinterpreters"];
 
 /// An expression: it binds no name in the `__main__` where it runs.
 const WRITE_BY_LINES: &str = "__import__('sys').stdout.reconfigure(line_buffering=True)";
@@ -16,7 +16,7 @@ const WRITE_BY_LINES: &str = "__import__('sys').stdout.reconfigure(line_bufferin
 static CREATE: Original = Original::new();
 
 /// Replaces `create` of the one of [`MODULES`] that this Python has.
-pub(crate) fn hook(module: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(super) fn hook(module: &Bound<'_, PyAny>) -> PyResult<()> {
     CREATE.replace(module, "create", &wrap_pyfunction!(create, module.py())?).map(drop)
 }
 

@@ -2,10 +2,11 @@
 
 #![expect(unsafe_code, reason = "CPython's start and end, called through its C API")]
 
+use crate::cell::turns;
 use crate::runtime::session::{config, is_open, open, session};
 use crate::runtime::signals::set_flag;
 use crate::runtime::{code, globals};
-use crate::{cells, hooks, stdio};
+use crate::{patch, stdio};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
@@ -148,7 +149,7 @@ fn take_over(py: Python<'_>) -> PyResult<()> {
     globals::prepare(py)?;
     let sys = py.import("sys")?;
     stdio::install(py, &sys)?;
-    hooks::install(py, &sys)?;
+    patch::install(py, &sys)?;
     let executable = sys.getattr("executable")?;
     sys.setattr("argv", [""])?;
     let typed = config().and_then(|config| config.python.as_ref()).map(|python| python.executable.clone());
@@ -164,7 +165,7 @@ fn take_over(py: Python<'_>) -> PyResult<()> {
         home: None,
         prefix: sys.getattr("prefix")?.extract()?,
     };
-    cells::prepare(py, runtime)
+    turns::prepare(py, runtime)
 }
 
 /// A fault's Python traceback goes where the session's last words find it. A user who enables `faulthandler` takes it over.
@@ -185,7 +186,7 @@ fn note_faults(py: Python<'_>) -> PyResult<()> {
 }
 
 fn run(py: Python<'_>) {
-    let end = cells::run(py);
+    let end = turns::run(py);
     globals::let_go();
     // A forked child does not go by `on_finalized`. CPython forgets such an interrupt at the next string that it runs.
     let _ = globals::exec_nothing(py);

@@ -1,6 +1,7 @@
 //! The cell loop: takes a turn from the session, runs it in `__main__`, and says how it ended.
 
-use crate::compile::Compiled;
+use super::compile::{self, Compiled};
+use super::{errors, sources};
 use crate::figures::backend;
 use crate::requests::answer::answer;
 use crate::runtime::code;
@@ -9,7 +10,6 @@ use crate::runtime::globals::{main_namespace, set_running, sys};
 use crate::runtime::session::{config, session};
 use crate::runtime::signals::{set_flag, swallow_signals};
 use crate::stdio::write::{InRole, flush_replaced};
-use crate::{compile, errors, sources};
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::intern;
 use pyo3::prelude::*;

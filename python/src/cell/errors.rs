@@ -22,17 +22,17 @@ static EXCEPTHOOK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static LAST_FAILED: Mutex<Option<String>> = Mutex::new(None);
 
 /// A cell has failed: its source is kept until the next one fails. Gives the one before.
-pub(crate) fn keep_until_next(file: String) -> Option<String> {
+pub(super) fn keep_until_next(file: String) -> Option<String> {
     LAST_FAILED.lock().unwrap_or_else(PoisonError::into_inner).replace(file)
 }
 
-pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
+pub(super) fn prepare(py: Python<'_>) -> PyResult<()> {
     let _ = EXCEPTHOOK.set(py, py.import("sys")?.getattr("__excepthook__")?.unbind());
     Ok(())
 }
 
 /// The end that an exception asks for, if it does. The text of `SystemExit('text')` goes to stderr.
-pub(crate) fn exit_of(py: Python<'_>, error: &PyErr) -> Option<SessionEnd> {
+pub(super) fn exit_of(py: Python<'_>, error: &PyErr) -> Option<SessionEnd> {
     if !error.is_instance_of::<PySystemExit>(py) {
         return None;
     }
@@ -48,7 +48,7 @@ pub(crate) fn exit_of(py: Python<'_>, error: &PyErr) -> Option<SessionEnd> {
     Some(exit_end(1, Some(text)))
 }
 
-pub(crate) fn exit_end(code: i64, message: Option<String>) -> SessionEnd {
+pub(super) fn exit_end(code: i64, message: Option<String>) -> SessionEnd {
     SessionEnd { exit_code: Some(code), message, ..SessionEnd::new(EndReason::RuntimeExit) }
 }
 
@@ -68,7 +68,7 @@ fn print_text(py: Python<'_>, text: &str) {
 }
 
 /// Gives a syntax error of a cell the line that it speaks of, where the compiler had only the tree left to look at.
-pub(crate) fn add_source_line(py: Python<'_>, error: &PyErr, file: &str, source: &str) -> PyResult<()> {
+pub(super) fn add_source_line(py: Python<'_>, error: &PyErr, file: &str, source: &str) -> PyResult<()> {
     let value = error.value(py);
     if !error.is_instance_of::<PySyntaxError>(py)
         || !value.getattr("text")?.is_none()
@@ -84,7 +84,7 @@ pub(crate) fn add_source_line(py: Python<'_>, error: &PyErr, file: &str, source:
 }
 
 /// Prints an error that ended a cell and says what `ready` says of it; `Err`: the user's own hook ended the runtime.
-pub(crate) fn print(py: Python<'_>, error: PyErr) -> Result<ErrorInfo, SessionEnd> {
+pub(super) fn print(py: Python<'_>, error: PyErr) -> Result<ErrorInfo, SessionEnd> {
     let traceback = user_frames(py, error.traceback(py));
     set_traceback(error.value(py), traceback.as_ref());
     clear_related(error.value(py));

@@ -17,9 +17,9 @@ static FUTURES: AtomicI32 = AtomicI32::new(0);
 static EXPRESSION: PyOnceLock<(Py<PyAny>, Py<PyAny>)> = PyOnceLock::new();
 
 /// A compiled cell: statements, then an expression whose value is shown. Either may be missing.
-pub(crate) struct Compiled<'py> {
-    pub(crate) body: Option<Bound<'py, PyAny>>,
-    pub(crate) last: Option<Bound<'py, PyAny>>,
+pub(super) struct Compiled<'py> {
+    pub(super) body: Option<Bound<'py, PyAny>>,
+    pub(super) last: Option<Bound<'py, PyAny>>,
 }
 
 /// The node of a statement that is an expression, and the tree that is one alone. They are those of the compiler, whatever
@@ -35,7 +35,7 @@ fn expression_types<'py>(py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<
 }
 
 /// Compiles a cell.
-pub(crate) fn cell<'py>(py: Python<'py>, source: &str, file: &str) -> PyResult<Compiled<'py>> {
+pub(super) fn cell<'py>(py: Python<'py>, source: &str, file: &str) -> PyResult<Compiled<'py>> {
     let flags = ALLOW_TOP_LEVEL_AWAIT | FUTURES.load(Relaxed);
     let text = source.into_pyobject(py)?.into_any();
     // Most cells of one line are an expression, and compile at once.
@@ -72,7 +72,7 @@ pub(crate) fn cell<'py>(py: Python<'py>, source: &str, file: &str) -> PyResult<C
 
 /// Raises an error that showing the cell's value ended in from within the cell, as the prompt has it: its traceback begins with
 /// the last expression.
-pub(crate) fn raise_at_last(
+pub(super) fn raise_at_last(
     py: Python<'_>,
     error: PyErr,
     source: &str,
@@ -111,12 +111,12 @@ fn flags_of(code: &Bound<'_, PyAny>) -> PyResult<i32> {
 }
 
 /// Whether running the code gives a coroutine: there is an `await` at its top level.
-pub(crate) fn is_coroutine(code: &Bound<'_, PyAny>) -> PyResult<bool> {
+pub(super) fn is_coroutine(code: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(flags_of(code)? & CO_COROUTINE != 0)
 }
 
 /// Whether functions or classes were defined in the code, which keep its source in use.
-pub(crate) fn defines(code: &Bound<'_, PyAny>) -> PyResult<bool> {
+pub(super) fn defines(code: &Bound<'_, PyAny>) -> PyResult<bool> {
     let kind = code.get_type();
     Ok(code
         .getattr(pyo3::intern!(code.py(), "co_consts"))?

@@ -21,7 +21,7 @@ static FORK: Original = Original::new();
 static FORKPTY: Original = Original::new();
 
 /// Replaces both functions.
-pub(crate) fn hook(py: Python<'_>) -> PyResult<()> {
+pub(super) fn hook(py: Python<'_>) -> PyResult<()> {
     let posix = py.import("posix")?;
     let os = py.import("os")?;
     os.setattr("fork", FORK.replace(&posix, "fork", &wrap_pyfunction!(fork, py)?)?)?;
