@@ -5,36 +5,18 @@
 //! itself up as its own executable would, and one expression given to `-c` leads back here. Only the stable ABI is
 //! used, so one build serves Python 3.10 and later.
 
-mod bring_up;
-mod cells;
-mod compile;
-mod elsewhere;
-mod errors;
+mod cell;
 mod figures;
-mod fork;
-mod guard;
-mod hooks;
-mod input;
-mod interpreters;
-mod library;
-mod output;
-mod print;
-mod prompted;
+mod lifecycle;
+mod patch;
 mod requests;
-mod sources;
-mod stand_in;
-mod system;
+mod runtime;
+mod stdio;
 
 use pyo3::prelude::*;
-use worker::engine::Engine;
 
 /// The module through which CPython leads back to the engine. User code never sees its name.
 #[pymodule(gil_used = true)]
 fn _worker(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_function(wrap_pyfunction!(bring_up::start, module)?)
-}
-
-/// The session of this process. Present from before the runtime starts, or from `start` on where the interpreter loads us.
-fn session() -> &'static Engine {
-    bring_up::session()
+    module.add_function(wrap_pyfunction!(lifecycle::start, module)?)
 }

@@ -1,0 +1,65 @@
+//! `os.system`: as CPython's own, but an interrupt always reaches both the command and the cell.
+
+use crate::runtime::patched_function::Original;
+use crate::runtime::session::session;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use worker::shell::Shell;
+use worker::{child, interrupt};
+
+static SYSTEM: Original = Original::new();
+
+/// Replaces the function.
+pub(super) fn hook(py: Python<'_>) -> PyResult<()> {
+    let hooked = SYSTEM.replace(py.import("posix")?.as_any(), "system", &wrap_pyfunction!(system, py)?)?;
+    py.import("os")?.setattr("system", hooked)
+}
+
+#[pyfunction]
+#[pyo3(signature = (*args, **options))]
+fn system<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
+    let py = args.py();
+    let named = options.map(|options| options.get_item("command")).transpose()?.flatten();
+    let command = match (args.len(), options.map_or(0, |options| options.len()), named) {
+        (1, 0, _) => args.get_item(0)?,
+        (0, 1, Some(command)) => command,
+        // CPython's own says what is wrong.
+        _ => return SYSTEM.call(args, options),
+    };
+    Ok(run(py, &command)?.into_pyobject(py)?.into_any())
+}
+
+fn run(py: Python<'_>, command: &Bound<'_, PyAny>) -> PyResult<i32> {
+    let bytes: Vec<u8> = py.import("os")?.getattr("fsencode")?.call1((command,))?.extract()?;
+    py.import("sys")?.getattr("audit")?.call1(("os.system", command))?;
+    let is_main = interrupt::is_main_thread() && !child::in_child();
+    if !child::in_child() {
+        // What was printed comes before what the command prints, also to a reader of the raw descriptors.
+        session().try_flush();
+    }
+    let started = py.detach(|| Shell::start(OsStr::from_bytes(&bytes)));
+    let mut shell = match started {
+        Ok(shell) => shell,
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
+            return Err(pyo3::exceptions::PyValueError::new_err("embedded null byte"));
+        }
+        // As C's own: the status of a shell that could not be executed.
+        Err(_) => return Ok(127 << 8),
+    };
+    loop {
+        let checked = if is_main { py.check_signals() } else { Ok(()) };
+        let held = is_main.then(interrupt::hold);
+        let checked = checked.and_then(|()| if is_main { py.check_signals() } else { Ok(()) });
+        if let Err(error) = checked {
+            py.detach(|| shell.interrupt());
+            return Err(error);
+        }
+        let status = py.detach(|| shell.wait());
+        drop(held);
+        if let Ok(status) = status {
+            return Ok(status);
+        }
+    }
+}

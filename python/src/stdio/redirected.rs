@@ -1,0 +1,102 @@
+//! Raw fds 1 and 2 once user code has put something else there (`os.dup2`): what is printed goes where they lead.
+//!
+//! Usually a text goes from our streams straight to the session, and the descriptors do not matter. A program that points
+//! them at a file or at nothing, and back again later, means what Python prints too. Meanwhile the streams write by their
+//! base classes, which end in the descriptor: text by lines, as at the prompt, with CPython's own buffers and errors.
+
+use super::streams;
+use crate::runtime::patched_function::Original;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyTuple};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use worker::protocol::Stream;
+
+/// The streams whose descriptor is redirected, a bit for each.
+static REDIRECTED: AtomicU8 = AtomicU8::new(0);
+/// What the descriptors led to at the start.
+static SESSIONS: PyOnceLock<[Option<Identity>; 2]> = PyOnceLock::new();
+static DUP2: Original = Original::new();
+
+/// Device and inode.
+type Identity = (u64, u64);
+
+/// Replaces `os.dup2`. Programs that go another way, C code's or that of a closed and opened file, are not seen.
+pub(super) fn hook(py: Python<'_>) -> PyResult<()> {
+    let _ = SESSIONS.set(py, [identity(py, 1), identity(py, 2)]);
+    let hooked = DUP2.replace(py.import("posix")?.as_any(), "dup2", &wrap_pyfunction!(dup2, py)?)?;
+    py.import("os")?.setattr("dup2", hooked)
+}
+
+fn identity(py: Python<'_>, fd: i32) -> Option<Identity> {
+    let stat = py.import("posix").and_then(|posix| posix.call_method1("fstat", (fd,))).ok()?;
+    Some((stat.getattr("st_dev").ok()?.extract().ok()?, stat.getattr("st_ino").ok()?.extract().ok()?))
+}
+
+#[pyfunction]
+#[pyo3(signature = (*args, **options))]
+fn dup2<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
+    let py = args.py();
+    let put = DUP2.call(args, options)?;
+    let stream = match put.extract() {
+        Ok(1) => Stream::Stdout,
+        Ok(2) => Stream::Stderr,
+        _ => return Ok(put),
+    };
+    let bit = 1 << stream as u8;
+    let is_sessions = |known: &[Option<Identity>; 2]| identity(py, stream as i32 + 1) == known[stream as usize];
+    if !SESSIONS.get(py).is_none_or(is_sessions) {
+        REDIRECTED.fetch_or(bit, Relaxed);
+    } else if REDIRECTED.load(Relaxed) & bit != 0 {
+        // What was not flushed while the descriptor was redirected goes where it leads now.
+        let flushed = flush(py, stream);
+        REDIRECTED.fetch_and(!bit, Relaxed);
+        flushed?;
+    }
+    Ok(put)
+}
+
+/// Whether the stream's descriptor is redirected.
+pub(super) fn is_redirected(stream: Stream) -> bool {
+    REDIRECTED.load(Relaxed) & (1 << stream as u8) != 0
+}
+
+/// Whether a file's descriptor leads to the session.
+pub(super) fn leads_to_session(file: &Bound<'_, PyAny>) -> bool {
+    let py = file.py();
+    let fd = file.call_method0("fileno").and_then(|fd| fd.extract()).ok();
+    let found = fd.and_then(|fd| identity(py, fd));
+    found.is_some() && SESSIONS.get(py).is_some_and(|known| known.contains(&found))
+}
+
+/// Writes text by the base class. It comes back as bytes for the stream's buffer.
+pub(super) fn write_text(py: Python<'_>, stream: Stream, text: &Bound<'_, PyAny>) -> PyResult<()> {
+    let Some(own) = streams::own(py, stream) else { return Ok(()) };
+    py.import("_io")?.getattr("TextIOWrapper")?.call_method1("write", (own, text))?;
+    let has_line = || text.contains("\n").unwrap_or(true);
+    if stream == Stream::Stderr || is_unbuffered() || has_line() { flush_buffer(py, stream) } else { Ok(()) }
+}
+
+/// Writes bytes to the stream's buffer by the base class.
+pub(super) fn write_bytes(py: Python<'_>, stream: Stream, bytes: &Bound<'_, PyAny>) -> PyResult<()> {
+    let Some(own) = streams::own(py, stream) else { return Ok(()) };
+    py.import("_io")?.getattr("BufferedWriter")?.call_method1("write", (own.getattr("buffer")?, bytes))?;
+    if is_unbuffered() { flush_buffer(py, stream) } else { Ok(()) }
+}
+
+/// Whether everything is to be written at once.
+fn is_unbuffered() -> bool {
+    static IS_SO: OnceLock<bool> = OnceLock::new();
+    *IS_SO.get_or_init(|| std::env::var_os("PYTHONUNBUFFERED").is_some_and(|value| !value.is_empty()))
+}
+
+/// Flushes what the stream has written to where its descriptor leads.
+pub(super) fn flush(py: Python<'_>, stream: Stream) -> PyResult<()> {
+    if is_redirected(stream) && !worker::child::in_child() { flush_buffer(py, stream) } else { Ok(()) }
+}
+
+fn flush_buffer(py: Python<'_>, stream: Stream) -> PyResult<()> {
+    let Some(own) = streams::own(py, stream) else { return Ok(()) };
+    py.import("_io")?.getattr("BufferedWriter")?.call_method1("flush", (own.getattr("buffer")?,)).map(drop)
+}
