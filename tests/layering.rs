@@ -7,26 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Files of circles that are to go, by package.
-const KNOWN: [(&str, &[&str]); 3] = [
-    ("src", &["launcher::python", "launcher::version"]),
-    (
-        "python/src",
-        &[
-            "bring_up",
-            "cells",
-            "elsewhere",
-            "errors",
-            "hooks",
-            "input",
-            "input::layers",
-            "output",
-            "output::reconfigure",
-            "prompted",
-            "requests",
-        ],
-    ),
-    ("r/src", &[]),
-];
+const KNOWN: [(&str, &[&str]); 3] = [("src", &[]), ("python/src", &[]), ("r/src", &[])];
 
 /// File by the path of its module: `emitter::flush`; the crate's own is empty.
 type Modules = BTreeMap<String, PathBuf>;

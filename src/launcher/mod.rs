@@ -25,6 +25,7 @@ mod listen_error;
 mod probe;
 mod pyenv;
 mod python;
+mod python_choice;
 mod python_error;
 mod r;
 mod sandbox;

@@ -4,7 +4,7 @@
 
 use super::python_error::PythonError;
 use super::search::Search;
-use super::{elf, probe, pyenv, sys, version};
+use super::{elf, probe, pyenv, sys};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -31,52 +31,6 @@ pub enum Route {
     Library(PathBuf),
     /// By executing it, since it has its library within.
     Exec,
-}
-
-/// Finds the Python that `--python` names, or else the one that the user would get.
-pub fn find(wish: Option<&Path>, search: &Search<'_>) -> Result<Interpreter, PythonError> {
-    if let Some(request) = wish.and_then(Path::to_str).and_then(version::parse) {
-        return version::find(&request, search);
-    }
-    let (path, origin) = choose(wish, search)?;
-    inspect(path, origin, search)
-}
-
-fn choose(wish: Option<&Path>, search: &Search<'_>) -> Result<(PathBuf, &'static str), PythonError> {
-    if let Some(wish) = wish {
-        let origin = "--python";
-        let path = search.from.join(wish);
-        if !wish.as_os_str().as_encoded_bytes().contains(&b'/') {
-            // As a shell would take a name, but for the folder of an environment.
-            let found = environment(&path).or_else(|| search.on_path(&wish.to_string_lossy(), None));
-            if let Some(found) = found {
-                return Ok((found, origin));
-            }
-            if !path.exists() {
-                return Err(PythonError::NotOnPath(wish.to_path_buf()));
-            }
-        }
-        if path.is_dir() {
-            return Ok((environment(&path).ok_or(PythonError::EmptyEnvironment { folder: path, origin })?, origin));
-        }
-        return Ok((path, origin));
-    }
-    if let Some(folder) = search.variable("VIRTUAL_ENV").map(|folder| search.cwd.join(folder)) {
-        let origin = "$VIRTUAL_ENV";
-        return Ok((environment(&folder).ok_or(PythonError::EmptyEnvironment { folder, origin })?, origin));
-    }
-    // A conda environment without a Python, one for R say, is a usual thing.
-    if let Some(path) = search.variable("CONDA_PREFIX").and_then(|folder| environment(&search.cwd.join(folder))) {
-        return Ok((path, "$CONDA_PREFIX"));
-    }
-    let nearest =
-        search.cwd.ancestors().map(|folder| folder.join(".venv")).find(|venv| venv.join("pyvenv.cfg").exists());
-    if let Some(folder) = nearest {
-        let origin = "the nearest .venv";
-        return Ok((environment(&folder).ok_or(PythonError::EmptyEnvironment { folder, origin })?, origin));
-    }
-    let found = ["python3", "python"].iter().find_map(|name| search.on_path(name, None));
-    found.map(|path| (path, "on PATH")).ok_or_else(|| PythonError::Nowhere(search.cwd.to_path_buf()))
 }
 
 /// The interpreter of an environment; a dangling link counts, so that it can be told what is wrong with it.
@@ -182,7 +136,7 @@ fn locate(name: &str, executable: &elf::Executable, venv: Option<&Venv>, search:
 }
 
 /// `libpython3.13t.so.1.0` is version 3.13 with the flag `t`.
-fn library_version(name: &str) -> Option<((u32, u32), &str)> {
+pub(super) fn library_version(name: &str) -> Option<((u32, u32), &str)> {
     let name = name.rsplit('/').next()?;
     let (version, _) = name.strip_prefix("libpython")?.split_once(".so")?;
     split_version(version)
@@ -194,7 +148,7 @@ fn executable_version(path: &Path) -> Option<(u32, u32)> {
     split_version(name.strip_prefix("python")?).map(|(version, _)| version)
 }
 
-fn split_version(text: &str) -> Option<((u32, u32), &str)> {
+pub(super) fn split_version(text: &str) -> Option<((u32, u32), &str)> {
     let (major, rest) = text.split_once('.')?;
     let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     Some(((major.parse().ok()?, rest[..end].parse().ok()?), &rest[end..]))
@@ -228,5 +182,16 @@ impl Venv {
 }
 
 #[cfg(test)]
-#[path = "python_tests.rs"]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_in_names() {
+        assert_eq!(library_version("libpython3.11.so.1.0"), Some(((3, 11), "")));
+        assert_eq!(library_version("libpython3.13t.so.1.0"), Some(((3, 13), "t")));
+        assert_eq!(library_version("libpython3.so"), None);
+        assert_eq!(library_version("libc.so.6"), None);
+        assert_eq!(executable_version(Path::new("/usr/bin/python3.11")), Some((3, 11)));
+        assert_eq!(executable_version(Path::new("/usr/bin/python3")), None);
+    }
+}

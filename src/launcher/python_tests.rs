@@ -1,8 +1,11 @@
 //! Made-up trees of interpreters, and the real ones of the machine where there are any.
 
 use super::*;
+use crate::launcher::probe;
+use crate::launcher::python::{OLDEST, Route, library_version, split_version};
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::os::unix::fs::symlink;
 use tempfile::TempDir;
 
@@ -239,16 +242,6 @@ fn pyenv_shims_are_resolved_as_pyenv_would() {
     assert!(error.contains("3.14") && error.contains("PYENV_VERSION"), "{error}");
     world.env.insert("PYENV_VERSION", "../..".into());
     assert!(world.find(None).is_err());
-}
-
-#[test]
-fn versions_in_names() {
-    assert_eq!(library_version("libpython3.11.so.1.0"), Some(((3, 11), "")));
-    assert_eq!(library_version("libpython3.13t.so.1.0"), Some(((3, 13), "t")));
-    assert_eq!(library_version("libpython3.so"), None);
-    assert_eq!(library_version("libc.so.6"), None);
-    assert_eq!(executable_version(Path::new("/usr/bin/python3.11")), Some((3, 11)));
-    assert_eq!(executable_version(Path::new("/usr/bin/python3")), None);
 }
 
 #[test]

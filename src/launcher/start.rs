@@ -7,7 +7,7 @@ use super::python::{self, Route};
 use super::r;
 use super::search::Search;
 use super::start_error::StartError;
-use super::{environment, exec, host, sys};
+use super::{environment, exec, host, python_choice, sys};
 use crate::config::{Config, Dialect, Lang, PythonConfig, RConfig};
 use crate::tree;
 use std::convert::Infallible;
@@ -174,7 +174,7 @@ fn find(wish: &Wish, beginning: &Beginning, cache: Option<&Path>) -> Result<Runt
     let cwd = std::env::current_dir().unwrap_or_else(|_| beginning.folder.clone());
     let search = Search { env: &env, cwd: &cwd, from: &beginning.folder, cache };
     Ok(match wish.lang {
-        Lang::Python => Runtime::Python(python::find(wish.python.as_deref(), &search)?),
+        Lang::Python => Runtime::Python(python_choice::find(wish.python.as_deref(), &search)?),
         Lang::R => {
             let named = wish.r_home.as_deref().map(|path| beginning.folder.join(path));
             Runtime::R(r::find(named.as_deref(), &search)?)

@@ -18,6 +18,7 @@ mod circumstances;
 mod console;
 mod crashes;
 mod death;
+mod descendants;
 mod discarding;
 mod ending;
 mod examples;
