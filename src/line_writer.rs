@@ -125,13 +125,16 @@ impl<'a> LineWriter<'a> {
     pub fn push_escaped(&mut self, text: &str) {
         let bytes = text.as_bytes();
         let mut done = 0;
-        while let Some(at) = next_special(bytes, done) {
+        while let Some(&first) = bytes.get(done) {
+            // One is often followed by another.
+            if is_special(first) {
+                self.push_special(first);
+                done += 1;
+                continue;
+            }
+            let at = next_special(bytes, done).unwrap_or(bytes.len());
             self.push(&bytes[done..at]);
-            self.push_special(bytes[at]);
-            done = at + 1;
-        }
-        if done < bytes.len() {
-            self.push(&bytes[done..]);
+            done = at;
         }
     }
 
