@@ -143,7 +143,7 @@ pub(super) fn library_version(name: &str) -> Option<((u32, u32), &str)> {
 }
 
 /// `python3.11` is version 3.11.
-fn executable_version(path: &Path) -> Option<(u32, u32)> {
+pub(super) fn executable_version(path: &Path) -> Option<(u32, u32)> {
     let name = path.file_name().and_then(OsStr::to_str)?;
     split_version(name.strip_prefix("python")?).map(|(version, _)| version)
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::launcher::probe;
-use crate::launcher::python::{OLDEST, Route, library_version, split_version};
+use crate::launcher::python::{OLDEST, Route, executable_version, library_version, split_version};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
