@@ -1,0 +1,11 @@
+//! An R session.
+
+mod cells;
+mod examples;
+mod interrupts;
+mod life;
+mod outcomes;
+mod plots;
+mod reads;
+mod requests;
+mod versions;
