@@ -287,9 +287,10 @@ pub fn take_unseen_strike() -> bool {
 }
 
 /// Sends SIGINT to the session's process group once more, if there are children: the runtime has noted an interrupt, and waits
-/// for a child that was started after that.
-pub fn strike_children() {
-    tree::interrupt_group();
+/// for a child that was started after that. `is_due` is asked after each look for processes and before they are signalled: an
+/// interrupt that is over by then does not reach what the next cell has started meanwhile.
+pub fn strike_children(is_due: impl Fn() -> bool) {
+    tree::interrupt_group(is_due);
 }
 
 /// What SIGINT does at this moment.

@@ -163,9 +163,9 @@ fn send_to<'a>(pids: impl Iterator<Item = &'a i32>) {
     }
 }
 
-/// Sends SIGINT to every other process of the process group that this process leads.
-pub(crate) fn interrupt_group() {
-    Interrupted::default().send_to_rest(|| Some(()));
+/// Sends SIGINT to every other process of the process group that this process leads, as long as `is_due`.
+pub(crate) fn interrupt_group(is_due: impl Fn() -> bool) {
+    Interrupted::default().send_to_rest(|| is_due().then_some(()));
 }
 
 fn leads_group(me: i32) -> bool {

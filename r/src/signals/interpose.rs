@@ -113,7 +113,8 @@ unsafe extern "C-unwind" fn waitpid(pid: libc::pid_t, status: *mut c_int, option
 /// `pipe()` in groups of their own, which no interrupt of the session's group reaches. Any thread.
 pub(crate) fn strike_awaited() {
     let pid = AWAITED.load(SeqCst);
-    if pid == 0 {
+    // The interrupt may be over, and the child one of the next cell.
+    if pid == 0 || !looked_up().interrupt_is_pending() {
         return;
     }
     // SAFETY: plain system calls. A child that is not waited for keeps its number, so the group is still its own.

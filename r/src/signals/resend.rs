@@ -67,7 +67,7 @@ fn run(fd: libc::c_int, note: extern "C" fn()) {
             note();
         }
         while looked_up().interrupt_is_pending() {
-            interrupt::strike_children();
+            interrupt::strike_children(|| looked_up().interrupt_is_pending());
             interpose::strike_awaited();
             std::thread::sleep(PATIENCE);
         }
