@@ -2,8 +2,8 @@
 
 mod activation;
 mod console;
+mod every_way;
 mod examples;
 mod listen;
 mod listen_unix;
 mod readme;
-mod transports;
