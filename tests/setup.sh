@@ -58,8 +58,7 @@ count_pythons() {
 # A virtual environment with the packages that only demo and tests use, in target/venv; its interpreter is $venv_python.
 need_venv() {
     venv_python=$PWD/target/venv/bin/python
-    # matplotlib 3.11 keeps hold of a figure with mathematical text, which is then not let go after its cell.
-    if "$venv_python" -c 'import numpy, matplotlib; assert matplotlib.__version_info__ < (3, 11)' 2>/dev/null; then
+    if "$venv_python" -c 'import matplotlib, numpy' 2>/dev/null; then
         say "The virtual environment is here: target/venv"
         return
     fi
@@ -70,5 +69,5 @@ need_venv() {
     fi
     rm -rf target/venv
     python3 -m venv target/venv
-    "$venv_python" -m pip install --quiet --disable-pip-version-check 'matplotlib<3.11' numpy
+    "$venv_python" -m pip install --quiet --disable-pip-version-check matplotlib numpy
 }
