@@ -81,7 +81,8 @@ fn note() -> Before {
     if is_promise() { Before::Promise } else { Before::Other }
 }
 
-/// Whether R prints the value without calling a function of R code: an atomic vector without class and attributes, or NULL.
+/// Whether R prints the value without calling a function of R code: NULL, or an atomic vector without class, names and
+/// dimensions.
 fn is_plain(value: SEXP) -> bool {
     // SAFETY: reads the value's type and attributes.
     unsafe {

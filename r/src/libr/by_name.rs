@@ -37,7 +37,7 @@ pub(crate) struct Names {
     promise_value: Option<unsafe extern "C-unwind" fn(SEXP) -> SEXP>,
     /// Raises the error that the parser noted. Without it: R code raises one, with less of a text.
     parse_error: Option<unsafe extern "C-unwind" fn(SEXP, c_int)>,
-    /// Whether a value is to be printed. Without it: R code tells.
+    /// Whether a value is to be printed. Without it: that of a large expression is printed also where it was to stay invisible.
     visible: Option<NonNull<c_int>>,
     /// The former limit of the C stack while R deals with an overflow. Without it: such an error's text has no role.
     old_stack_limit: Option<NonNull<usize>>,
