@@ -12,6 +12,13 @@ _is_torn = False
 # What the cell's task has left in its context variables.
 _context = None
 _eval = eval
+# What the loop's code is built on: as long as these run for it, it has not done yet what it was about to do (a task that is
+# scheduled and not in its set of tasks, say).
+_HELPERS = frozenset((
+    "_weakrefset", "collections", "concurrent.futures._base", "concurrent.futures.thread", "contextlib", "enum", "functools",
+    "heapq", "inspect", "linecache", "logging", "reprlib", "signal", "socket", "ssl", "threading", "traceback", "types",
+    "warnings", "weakref",
+))
 
 
 def begin(codes, namespace):
@@ -113,10 +120,10 @@ class _Interrupts:
     def _handle(self, number, frame):
         if self.is_over:
             raise KeyboardInterrupt
-        modules = list(_modules(frame))
-        if all(_is_of_loop(module) or module == "nest_asyncio" for module in modules):
+        callers = [module for module in _modules(frame) if module not in _HELPERS]
+        if all(_is_of_loop(module) or module == "nest_asyncio" for module in callers):
             self.cancel()
-        elif _is_of_loop(modules[0]):
+        elif _is_of_loop(callers[0]):
             self.renew()
         else:
             raise KeyboardInterrupt

@@ -101,6 +101,25 @@ fn i1_an_interrupt_does_not_take_the_loop_of_await_apart() {
 }
 
 #[test]
+fn i1_an_interrupt_while_a_task_is_made_does_not_take_it_from_the_loop() {
+    for_each_python(|s, _| {
+        s.says("import asyncio, gc, warnings; warnings.simplefilter('ignore')", "");
+        for _ in 0..20 {
+            let id = s.begin(
+                "print('go', flush=True)\nwhile True:\n    for _ in range(100): asyncio.create_task(asyncio.sleep(0))\n    \
+                 await asyncio.sleep(0)",
+            );
+            s.until_printed(&id, "go\n");
+            s.interrupt();
+            s.finish(&id).interrupted();
+            let pending = "{task for task in gc.get_objects() if isinstance(task, asyncio.Task) and not task.done()}";
+            s.says(&format!("{pending} - asyncio.all_tasks(asyncio.get_event_loop())"), "set()\n");
+            s.says("await asyncio.sleep(0)", "");
+        }
+    });
+}
+
+#[test]
 fn p5_an_interrupted_await_shows_where_it_was() {
     for_each_python(|s, _| {
         s.says("import asyncio", "");
