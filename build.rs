@@ -1,7 +1,6 @@
 //! Builds the two engines with a nested cargo, so that the launcher can carry them in one executable.
 //!
-//! Only the feature `launcher` needs them; the engines themselves depend on this package without it, which is what
-//! keeps the nesting one level deep. `WORKER_SKIP_ENGINES=1` leaves both out (for a quick `cargo check`, clippy or
+//! The engines depend on the core and not on this package, which keeps the nesting one level deep. `WORKER_SKIP_ENGINES=1` leaves both out (for a quick `cargo check`, clippy or
 //! documentation). Neither a Python nor an R is needed to build: an engine finds its runtime's functions when it is loaded.
 
 use std::collections::hash_map::DefaultHasher;
@@ -12,16 +11,12 @@ use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What the core's own sources are called, as opposed to the launcher's and the client's, which no engine links.
-const NOT_IN_ENGINES: [&str; 7] =
-    ["launcher", "client", "client.rs", "main.rs", "echo.rs", "fuzzing.rs", "session_model.rs"];
+/// The folders whose files the engines are made of.
+const IN_ENGINES: [&str; 5] = ["src/protocol", "src/sys", "src/core", "python", "r"];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=WORKER_SKIP_ENGINES");
-    if env::var_os("CARGO_FEATURE_LAUNCHER").is_none() {
-        return;
-    }
     let root = PathBuf::from(required("CARGO_MANIFEST_DIR"));
     let out = PathBuf::from(required("OUT_DIR"));
 
@@ -46,24 +41,24 @@ fn is_on(name: &str) -> bool {
 /// Names every file that an engine is made of. Files rather than folders: an edit of the launcher must not rebuild
 /// the engines, and a new module always comes with an edit of a file that is named here.
 fn watch(root: &Path) {
-    for file in ["Cargo.toml", "Cargo.lock", "python/Cargo.toml", "r/Cargo.toml"] {
+    for file in ["Cargo.toml", "Cargo.lock"] {
         println!("cargo:rerun-if-changed={}", root.join(file).display());
     }
-    watch_folder(&root.join("python/src"), &[]);
-    watch_folder(&root.join("r/src"), &[]);
-    watch_folder(&root.join("src"), &NOT_IN_ENGINES);
+    for folder in IN_ENGINES {
+        watch_folder(&root.join(folder));
+    }
 }
 
-fn watch_folder(folder: &Path, except: &[&str]) {
+fn watch_folder(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        if except.iter().any(|other| name == *other) || name.to_string_lossy().starts_with(['.', '_']) {
+        if name.to_string_lossy().starts_with(['.', '_']) {
             continue;
         }
         let path = entry.path();
         if path.is_dir() {
-            watch_folder(&path, &[]);
+            watch_folder(&path);
         } else {
             println!("cargo:rerun-if-changed={}", path.display());
         }

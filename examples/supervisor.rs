@@ -4,7 +4,7 @@
 #![allow(clippy::print_stdout, reason = "what a session says is for the person who runs this")]
 
 use std::time::Duration;
-use worker::client::{Batch, Event, Launch};
+use worker_client::{Batch, Event, Launch};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let lang = std::env::args().nth(1).unwrap_or("python".into());

@@ -1,7 +1,10 @@
-//! The executable `worker`: everything it does is in the library, where it can be tested.
+//! The executable `worker`: reads the command line, finds the runtime and starts a session in this process, or plays the
+//! supervisor for a person at a terminal.
+
+mod launcher;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    worker::launcher::run()
+    launcher::run()
 }

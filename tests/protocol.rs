@@ -4,7 +4,7 @@
 //! checked here to show every message, every field and every error code.
 
 use serde_json::{Value, json};
-use worker::protocol::*;
+use worker_protocol::*;
 
 const DOCUMENT: &str = include_str!("../docs/protocol.md");
 

@@ -23,5 +23,5 @@ if cargo clippy --version >/dev/null 2>&1; then
 fi
 # The parts of the engine for R that are plain data are tested by themselves.
 say "cargo test"
-cargo test --no-fail-fast --package worker --package worker-r
+cargo test --no-fail-fast
 say "All tests passed."

@@ -1,4 +1,4 @@
 //! Cuts a stream into lines in two ways.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| worker::fuzzing::framing(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| worker_core::fuzzing::framing(bytes));

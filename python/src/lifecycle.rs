@@ -14,8 +14,8 @@ use std::ffi::{CString, c_char};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use worker::interrupt;
-use worker::protocol::{EndReason, RuntimeInfo, SessionEnd};
+use worker_core::signals::interrupt;
+use worker_protocol::{EndReason, RuntimeInfo, SessionEnd};
 
 /// The exit status of a start that failed.
 const STARTUP_FAILED: i32 = 1;
@@ -31,7 +31,7 @@ static END: OnceLock<Option<SessionEnd>> = OnceLock::new();
 
 /// The launcher's way in: opens the session, runs Python to its end, and gives the exit status.
 ///
-/// `json` and `len` describe a [`worker::config::Config`]. Call it once, on the main thread, with `libpython` loaded globally.
+/// `json` and `len` describe a [`worker_core::config::Config`]. Call it once, on the main thread, with `libpython` loaded globally.
 ///
 /// # Safety
 /// `json` points to `len` readable bytes.
@@ -39,7 +39,7 @@ static END: OnceLock<Option<SessionEnd>> = OnceLock::new();
 pub unsafe extern "C-unwind" fn worker_engine_main(json: *const u8, len: usize) -> i32 {
     // SAFETY: the launcher passes a live buffer.
     let json = unsafe { std::slice::from_raw_parts(json, len) };
-    let Ok(config) = worker::parse_config(json) else { return STARTUP_FAILED };
+    let Ok(config) = worker_core::parse_config(json) else { return STARTUP_FAILED };
     let executable = config.python.as_ref().map(|python| python.executable.clone()).unwrap_or_default();
     let Ok(executable) = CString::new(executable.as_os_str().as_bytes()) else { return STARTUP_FAILED };
     // It has said by itself why it did not.
@@ -80,7 +80,7 @@ fn finish() -> i32 {
 }
 
 extern "C" fn on_exit() {
-    if is_open() && !IS_UP.load(SeqCst) && !worker::child::in_child() {
+    if is_open() && !IS_UP.load(SeqCst) && !worker_core::process::fork::in_child() {
         startup_failed();
     }
 }
@@ -101,7 +101,7 @@ fn startup_failed() -> i32 {
 
 /// Python's way back: takes over the interpreter that called it and runs the session as soon as the code of `-c` is over.
 ///
-/// `config_fd`: where an interpreter that loaded this module by itself finds its [`worker::config::Config`].
+/// `config_fd`: where an interpreter that loaded this module by itself finds its [`worker_core::config::Config`].
 #[pyfunction]
 #[pyo3(signature = (config_fd=None))]
 pub(crate) fn start(py: Python<'_>, config_fd: Option<i32>) -> PyResult<()> {
@@ -129,18 +129,18 @@ pub(crate) fn start(py: Python<'_>, config_fd: Option<i32>) -> PyResult<()> {
 fn open_from(fd: i32) -> Result<(), String> {
     use std::io::{Read, Seek};
     // SAFETY: the launcher has passed the number in the code that called this, for this alone.
-    let mut file = unsafe { worker::child::file_from(fd) };
+    let mut file = unsafe { worker_core::process::fork::file_from(fd) };
     let mut json = Vec::new();
     file.rewind().and_then(|()| file.read_to_end(&mut json)).map_err(|error| error.to_string())?;
-    let config = worker::parse_config(&json).map_err(|error| error.to_string())?;
+    let config = worker_core::parse_config(&json).map_err(|error| error.to_string())?;
     let startup_pipe = config.startup_pipe;
     if open(config).is_err() {
         // It has said by itself why it did not. CPython's own end would have a word, and a status, of its own.
-        worker::child::exit(STARTUP_FAILED);
+        worker_core::process::fork::exit(STARTUP_FAILED);
     }
     if let Some(pipe) = startup_pipe {
         // SAFETY: the launcher has named it in the configuration, for this alone.
-        unsafe { worker::child::confirm_start(pipe) };
+        unsafe { worker_core::process::fork::confirm_start(pipe) };
     }
     Ok(())
 }
@@ -176,11 +176,11 @@ fn note_faults(py: Python<'_>) -> PyResult<()> {
     if faulthandler.call_method0("is_enabled")?.is_truthy()? {
         // By the environment. Its handlers come before ours, which an executed interpreter has installed later.
         faulthandler.call_method0("disable")?;
-        worker::crash::install_handlers();
+        worker_core::signals::crash::install_handlers();
         return faulthandler.call_method0("enable").map(drop);
     }
     // Without a place for it a crash is told without its traceback.
-    let Ok(notes) = worker::crash::make_notes() else { return Ok(()) };
+    let Ok(notes) = worker_core::signals::crash::make_notes() else { return Ok(()) };
     let options = PyDict::new(py);
     options.set_item("file", notes)?;
     options.set_item("all_threads", false)?;
@@ -192,7 +192,7 @@ fn run(py: Python<'_>) {
     globals::let_go();
     // A forked child does not go by `on_finalized`. CPython forgets such an interrupt at the next string that it runs.
     let _ = globals::exec_nothing(py);
-    if !worker::child::in_child() {
+    if !worker_core::process::fork::in_child() {
         session().begin_finalizing();
     } else if let Some(end) = &end {
         leave_child(py, end);
@@ -208,20 +208,20 @@ fn leave_child(_py: Python<'_>, end: &SessionEnd) {
     if status != 0 {
         // SAFETY: the interpreter is initialised and this is its thread.
         unsafe { ffi::Py_FinalizeEx() };
-        worker::child::exit(status);
+        worker_core::process::fork::exit(status);
     }
 }
 
 /// CPython has finalised. It is not waited for until it comes back: where a KeyboardInterrupt has ever left an `exec` of a
 /// string, also one that was caught, it ends the process by SIGINT instead.
 extern "C" fn on_finalized() {
-    if worker::child::in_child() || IS_UP.load(SeqCst) && END.get().is_none() {
+    if worker_core::process::fork::in_child() || IS_UP.load(SeqCst) && END.get().is_none() {
         // In the middle of a cell native code has called `Py_Exit`, which calls `exit()` now.
         return;
     }
     let status = finish();
     if IS_EXECUTED.load(SeqCst) {
-        worker::child::exit(status);
+        worker_core::process::fork::exit(status);
     }
     // As the launcher does: what C code has registered with `atexit` runs.
     std::process::exit(status & 0xff);

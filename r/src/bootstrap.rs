@@ -5,7 +5,7 @@
 use crate::libr::{self, SEXP};
 use crate::runtime::own::{self, Native};
 use crate::runtime::{api, thread::RThread};
-use worker::config::PlotSize;
+use worker_core::config::PlotSize;
 
 /// What is bound in the environment before `bootstrap.R` runs there.
 static GIVEN: RThread<Given> =

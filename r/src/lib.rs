@@ -20,11 +20,11 @@ use libr::by_name::looked_up;
 use runtime::{own::Native, session, top};
 use signals::{interpose, interrupts};
 use std::ffi::CString;
-use worker::config::Config;
-use worker::engine::Engine;
-use worker::interrupt;
-use worker::protocol::questions::ENGINE_REQUESTS;
-use worker::protocol::{CORE_REQUESTS, Capabilities};
+use worker_core::config::Config;
+use worker_core::engine::Engine;
+use worker_core::signals::interrupt;
+use worker_protocol::questions::ENGINE_REQUESTS;
+use worker_protocol::{CORE_REQUESTS, Capabilities};
 
 /// The functions of each room that R code of ours calls.
 const NATIVES: [&[Native]; 3] = [&plots::NATIVES, &cell::NATIVES, &console::NATIVES];
@@ -37,7 +37,7 @@ const NATIVES: [&[Native]; 3] = [&plots::NATIVES, &cell::NATIVES, &console::NATI
 pub unsafe extern "C-unwind" fn worker_engine_main(config_json: *const u8, len: usize) -> i32 {
     // SAFETY: the caller's promise.
     let json = unsafe { std::slice::from_raw_parts(config_json, len) };
-    let opened = worker::parse_config(json)
+    let opened = worker_core::parse_config(json)
         .map_err(|error| error.to_string())
         .and_then(|config| open(&config).map(|engine| (config, engine)));
     let (config, engine) = match opened {

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// One `input_batch`.
 ///
 /// ```
-/// # use worker::client::Batch;
+/// # use worker_client::Batch;
 /// # use std::time::Duration;
 /// let cell = Batch::cell("1 + 1").id("first").timeout(Duration::from_secs(5));
 /// let answer = Batch::stdin("Ada").reader(1);

@@ -1,11 +1,11 @@
 //! How a session ended, told in one word from the exit status, the last event and what the supervisor itself did.
 
 use super::event::SessionEnd;
-use crate::protocol::EndReason;
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use worker_protocol::EndReason;
 
 /// How a session ended.
 #[derive(Debug, Clone)]

@@ -1,11 +1,11 @@
 //! What a worker says, as owned values: one type per event, unknown fields and unknown events let through.
 
-use crate::protocol::{EndReason, ErrorInfo, Outcome, Role, RuntimeInfo, Stream};
 use base64::Engine as _;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::borrow::Cow;
+use worker_protocol::{EndReason, ErrorInfo, Outcome, Role, RuntimeInfo, Stream};
 
 /// One message of a worker.
 #[derive(Debug, Clone, PartialEq)]

@@ -30,9 +30,9 @@ pub enum Transport {
 /// Starts a worker.
 ///
 /// ```no_run
-/// # use worker::client::Launch;
+/// # use worker_client::Launch;
 /// let mut worker = Launch::python().arg("--python").arg("/usr/bin/python3").env("LANG", "C").spawn()?;
-/// # Ok::<(), worker::client::LaunchError>(())
+/// # Ok::<(), worker_client::LaunchError>(())
 /// ```
 #[derive(Debug)]
 pub struct Launch {

@@ -5,13 +5,13 @@
 //! leads to it, and the file belong to the effective user or root, and are not writable by others.
 
 use super::sys;
-use crate::config::Lang;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+use worker_protocol::config::Lang;
 
 /// An engine that nobody has loaded for so long is removed when a new one is written.
 const KEEP_UNUSED: Duration = Duration::from_secs(14 * 24 * 3600);

@@ -1,7 +1,6 @@
 //! The command line: what a supervisor or a person may ask for, checked as far as words alone can be.
 
 use super::limit_options::Limits;
-use crate::config::{Dialect, Lang, PlotSize};
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, Parser, ValueEnum};
 use std::ffi::{OsStr, OsString};
@@ -9,6 +8,7 @@ use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use worker_protocol::config::{Dialect, Lang, PlotSize};
 
 /// Hosts a live Python or R session that a program drives over one stream of events.
 ///

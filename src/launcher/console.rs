@@ -8,9 +8,6 @@ use super::cli::Wish;
 use super::screen::{News, Screen, Shared};
 use super::terminal::{Terminal, Typed};
 use super::{refuse, sys};
-use crate::client::{Batch, InputWait, SessionEnd};
-use crate::config::Lang;
-use crate::protocol::EndReason;
 use crossbeam_channel::Receiver;
 use rustyline::error::ReadlineError;
 use serde::Serialize;
@@ -23,6 +20,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use worker_client::{Batch, InputWait, SessionEnd};
+use worker_protocol::EndReason;
+use worker_protocol::config::Lang;
 
 /// What makes the console stop.
 enum Stop {

@@ -8,12 +8,12 @@ use super::bundle::EngineFile;
 use super::link::Link;
 use super::start_error::StartError;
 use super::sys::{self, Fork};
-use crate::config::Config;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use worker_protocol::config::Config;
 
 /// Executes the interpreter; comes back only with an error.
 pub fn run(interpreter: &Path, engine: EngineFile, mut config: Config, link: &Link) -> StartError {

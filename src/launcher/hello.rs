@@ -1,6 +1,5 @@
 //! A client that has connected and is not yet the supervisor: its first line, with the token, decides.
 
-use crate::protocol::{self, Code, Refusal, Response};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send};
 use serde::Deserialize;
@@ -8,6 +7,7 @@ use std::ffi::OsString;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
+use worker_protocol::{self as protocol, Code, Refusal, Response};
 
 /// How long a client may take for its first line.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -6,14 +6,14 @@
 use super::cgroup::Group;
 use super::link::Link;
 use super::sys::{self, Fork};
-use crate::config::SocketFile;
-use crate::protocol::{EndReason, SessionEnd};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
+use worker_protocol::config::SocketFile;
+use worker_protocol::{EndReason, SessionEnd};
 
 /// How long the processes of a control group may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(5);

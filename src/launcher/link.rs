@@ -2,14 +2,14 @@
 
 use super::cli::{Accepted, ListenAddress, Transport, Wish};
 use super::sys;
-use crate::config::{Channel, Dialect, SocketFile};
-use crate::protocol::{self, EndReason, Event, SessionEnd};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
+use worker_protocol::config::{Channel, Dialect, SocketFile};
+use worker_protocol::{self as protocol, EndReason, Event, SessionEnd};
 
 /// How long a supervisor that does not read may hold up the words of a failed start, in milliseconds.
 const PATIENCE_MS: u16 = 2000;

@@ -8,7 +8,6 @@ use super::cli::ListenAddress;
 use super::hello::{Client, Progress, Token};
 use super::listen_error::ListenError;
 use super::sys;
-use crate::config::SocketFile;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
@@ -21,6 +20,7 @@ use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::time::Instant;
+use worker_protocol::config::SocketFile;
 
 /// So many clients may be in the middle of their first line; one more, and the oldest is turned away.
 const MAX_CLIENTS: usize = 32;

@@ -1,7 +1,7 @@
 //! The executable: from the command line to a runtime with an engine in it.
 //!
 //! The launcher has one thread and knows neither runtime; what it finds out it hands to an engine as a
-//! [`crate::config::Config`]. Before the channel is known, it speaks on standard error and ends with 2; afterwards a
+//! [`worker_protocol::config::Config`]. Before the channel is known, it speaks on standard error and ends with 2; afterwards a
 //! failed start is said on the channel too, and the end is 1.
 
 mod activation;

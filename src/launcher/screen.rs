@@ -1,8 +1,6 @@
 //! The console's screen: shows what the session says as it comes, and hands on what the console must act upon.
 
 use super::sys;
-use crate::client::{Event, InputWait, OutputImage, OutputText, Ready, Response, SessionEnd};
-use crate::protocol::Stream;
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::HashMap;
 use std::fs;
@@ -12,6 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use worker_client::{Event, InputWait, OutputImage, OutputText, Ready, Response, SessionEnd};
+use worker_protocol::Stream;
 
 /// What the console acts upon.
 pub enum News {

@@ -8,14 +8,13 @@ use super::r;
 use super::search::Search;
 use super::start_error::StartError;
 use super::{environment, exec, host, python_choice, sys};
-use crate::config::{Config, Dialect, Lang, PythonConfig, RConfig};
-use crate::tree;
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use worker_protocol::config::{Config, Dialect, Lang, MARKER, PythonConfig, RConfig};
 
 /// Set for the process that executes itself anew: the directory that the first one was started in. Its presence says
 /// that environment and directory are the session's already.
@@ -117,7 +116,7 @@ fn start(
     }
     sys::reset_ignored_interrupt();
     let marker = uuid::Uuid::new_v4().to_string();
-    sys::set_env(tree::MARKER, &marker);
+    sys::set_env(MARKER, &marker);
     if wish.dialect == Dialect::Worker {
         *temporary = Some(make_temporary_folder()?);
     }

@@ -1,7 +1,6 @@
 //! The console's keyboard: lines with editing and history, answers to a running program, passwords.
 
 use super::sys;
-use crate::config::Lang;
 use rustyline::config::Configurer;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
@@ -15,6 +14,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use worker_protocol::config::Lang;
 
 /// How many cells are remembered.
 const HISTORY: usize = 10_000;

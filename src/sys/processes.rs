@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 /// What the kernel says of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProcessStat {
+    /// The number of its parent.
     pub parent: i32,
     /// It has ended, and nobody has waited for it.
     pub is_zombie: bool,

@@ -54,3 +54,24 @@ pub fn die_of(signal: libc::c_int) {
         libc::raise(signal);
     }
 }
+
+/// Blocks every signal but those of faults in the calling thread, which is one that takes none for others.
+pub fn block_signals_in_this_thread() {
+    // SAFETY: the set lives across the call.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &all_but_faults(), std::ptr::null_mut()) };
+}
+
+/// Every signal but those of faults, which cannot be blocked away and keep their handlers.
+pub fn all_but_faults() -> libc::sigset_t {
+    // SAFETY: sigfillset fills the set.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&mut set);
+        for fault in
+            [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGABRT, libc::SIGTRAP, libc::SIGSYS]
+        {
+            libc::sigdelset(&mut set, fault);
+        }
+        set
+    }
+}

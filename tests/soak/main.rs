@@ -17,7 +17,7 @@ use random::Random;
 use session::Session;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
-use worker::client::Launch;
+use worker_client::Launch;
 
 /// So many events may wait in the client before the worker has to wait, so that a slow reader is felt.
 const BACKLOG: usize = 64;

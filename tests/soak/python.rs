@@ -4,7 +4,7 @@ use crate::random::Random;
 use crate::session::{Said, Session, same};
 use crate::shared;
 use std::time::{Duration, Instant};
-use worker::protocol::Outcome;
+use worker_protocol::Outcome;
 
 /// Runs one cell, or a few that belong together.
 pub type Kind = fn(&mut Session, &mut Random);

@@ -5,7 +5,7 @@ use crate::random::Random;
 use crate::session::{Session, same};
 use crate::shared;
 use std::time::{Duration, Instant};
-use worker::protocol::Outcome;
+use worker_protocol::Outcome;
 
 /// Every kind, by name.
 pub const KINDS: [(&str, Kind); 17] = [

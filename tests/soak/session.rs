@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use worker::client::{Batch, Event, InputWait, Launch, NoEvent, Ready, Reason, Worker};
-use worker::protocol::{Outcome, Role, Stream};
+use worker_client::{Batch, Event, InputWait, Launch, NoEvent, Ready, Reason, Worker};
+use worker_protocol::{Outcome, Role, Stream};
 
 /// Nothing that works takes so long.
 const LIMIT: Duration = Duration::from_secs(60);

@@ -3,8 +3,8 @@
 use crate::random::Random;
 use crate::session::Session;
 use std::time::Duration;
-use worker::client::Batch;
-use worker::protocol::Outcome;
+use worker_client::Batch;
+use worker_protocol::Outcome;
 
 /// Cells that ask: `code` asks `count` times with the prompt `p> ` and prints each answer after `got `. `plain`: an answer as the
 /// language takes it.

@@ -10,7 +10,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTraceback, PyTuple};
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
-use worker::protocol::{EndReason, ErrorInfo, Role, SessionEnd, Stream};
+use worker_protocol::{EndReason, ErrorInfo, Role, SessionEnd, Stream};
 
 /// Errors that are printed along with one, as its causes say: in more than this our frames are left.
 const MOST_RELATED: usize = 1000;

@@ -15,9 +15,10 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::sync::OnceLock;
-use worker::engine::{Cell, Turn};
-use worker::protocol::{ErrorInfo, Outcome, Role, RuntimeInfo, SessionEnd};
-use worker::{child, interrupt};
+use worker_core::engine::{Cell, Turn};
+use worker_core::process::fork;
+use worker_core::signals::interrupt;
+use worker_protocol::{ErrorInfo, Outcome, Role, RuntimeInfo, SessionEnd};
 
 static RUNTIME: OnceLock<RuntimeInfo> = OnceLock::new();
 /// Top-level `await`.
@@ -53,7 +54,7 @@ pub(crate) fn run(py: Python<'_>) -> Option<SessionEnd> {
         match py.detach(|| engine.next(&mut [], None)) {
             Turn::Cell(cell) => {
                 let ended = run_cell(py, &cell);
-                if child::in_child() {
+                if fork::in_child() {
                     return finish_child(ended);
                 }
                 match ended {
@@ -80,7 +81,7 @@ pub(crate) fn run(py: Python<'_>) -> Option<SessionEnd> {
 
 /// A forked child that comes to the end of its cell ends: with 0, or with 1 after an error.
 fn finish_child(ended: Ended) -> Option<SessionEnd> {
-    child::flush_print();
+    fork::flush_print();
     let status = match ended {
         Ended::Ok => 0,
         Ended::Failed(..) => 1,
@@ -155,7 +156,7 @@ fn run_cell(py: Python<'_>, cell: &Cell) -> Ended {
     };
     let ended = show_figures(py, cell, ended);
     set_running(false);
-    if !child::in_child() {
+    if !fork::in_child() {
         flush_replaced(py);
     }
     interrupt::forbid();
@@ -223,7 +224,7 @@ fn display(py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         sys(py)?.getattr(intern!(py, "displayhook")).map_err(|_| PyRuntimeError::new_err("lost sys.displayhook"))?;
     let _role = InRole::enter(Role::Result);
     let shown = hook.call1((value,)).map(drop);
-    if !child::in_child() {
+    if !fork::in_child() {
         // What a stream of the user's own holds back is the result too.
         flush_replaced(py);
     }

@@ -8,8 +8,8 @@ use crate::runtime::wait::flush_session;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use worker::child;
-use worker::engine::Image;
+use worker_core::engine::Image;
+use worker_core::process::fork;
 
 /// The module that matplotlib imports as its backend.
 pub(crate) const MODULE: &str = "_worker_figures";
@@ -24,7 +24,7 @@ static IS_LOADED: AtomicBool = AtomicBool::new(false);
 
 /// Shows what the cell of this number has drawn or changed. SIGINT is allowed while it does.
 pub(crate) fn finish_cell(py: Python<'_>, cell: u64) -> PyResult<()> {
-    if !IS_LOADED.load(Relaxed) || child::in_child() {
+    if !IS_LOADED.load(Relaxed) || fork::in_child() {
         return Ok(());
     }
     FIGURES.get(py, "finish_cell")?.call1((cell,)).map(drop)
@@ -62,7 +62,7 @@ struct Pictures;
 impl Pictures {
     /// The number of the cell that the calling thread belongs to.
     fn cell(&self) -> Option<u64> {
-        if child::in_child() { None } else { session().current_cell().map(|cell| cell.number) }
+        if fork::in_child() { None } else { session().current_cell().map(|cell| cell.number) }
     }
 
     /// Shows a PNG, after everything printed so far.

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use std::ffi::CString;
 use std::io;
-use worker::interrupt;
+use worker_core::signals::interrupt;
 
 /// The main thread, the control thread and the output thread.
 const OWN_THREADS: usize = 3;

@@ -7,7 +7,7 @@ use crate::figures::backend;
 use crate::runtime::embedded::Part;
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
-use worker::interrupt;
+use worker_core::signals::interrupt;
 
 /// What is done to `getpass`, `select` and `matplotlib` when they are imported.
 static PATCHES: Part = Part::new("<worker patches>", include_str!("patches.py"), &[]);

@@ -6,7 +6,8 @@ use crate::runtime::signals::set_flag;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use worker::{child, crash, interrupt};
+use worker_core::process::fork;
+use worker_core::signals::{crash, interrupt};
 
 /// Whoever sets a handler of SIGINT takes our filter away: it is put in front of the new one.
 pub(super) fn hook_signal(py: Python<'_>) -> PyResult<()> {
@@ -27,7 +28,7 @@ static SIGNAL: Original = Original::new();
 #[pyo3(signature = (*args, **options))]
 fn set_handler<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
     let result = SIGNAL.call(args, options)?;
-    if !child::in_child() {
+    if !fork::in_child() {
         interrupt::install_before_current(set_flag);
         // The default that is set back is what the session does by default.
         interrupt::install_default_end_handlers();
@@ -51,7 +52,7 @@ fn unraisable<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDic
     let py = args.py();
     let is_interrupt =
         || args.get_item(0)?.getattr("exc_type").map(|kind| kind.is(py.get_type::<PyKeyboardInterrupt>()));
-    let is_for_cell = interrupt::is_main_thread() && globals::is_running() && !child::in_child();
+    let is_for_cell = interrupt::is_main_thread() && globals::is_running() && !fork::in_child();
     if is_for_cell && interrupt::has_delivered() && is_interrupt().unwrap_or(false) {
         set_flag();
         return Ok(py.None().into_bound(py));

@@ -6,8 +6,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use worker::shell::Shell;
-use worker::{child, interrupt};
+use worker_core::process::fork;
+use worker_core::process::shell::Shell;
+use worker_core::signals::interrupt;
 
 static SYSTEM: Original = Original::new();
 
@@ -34,8 +35,8 @@ fn system<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>)
 fn run(py: Python<'_>, command: &Bound<'_, PyAny>) -> PyResult<i32> {
     let bytes: Vec<u8> = py.import("os")?.getattr("fsencode")?.call1((command,))?.extract()?;
     py.import("sys")?.getattr("audit")?.call1(("os.system", command))?;
-    let is_main = interrupt::is_main_thread() && !child::in_child();
-    if !child::in_child() {
+    let is_main = interrupt::is_main_thread() && !fork::in_child();
+    if !fork::in_child() {
         // What was printed comes before what the command prints, also to a reader of the raw descriptors.
         session().try_flush();
     }

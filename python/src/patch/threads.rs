@@ -4,7 +4,7 @@ use crate::runtime::patched_function::Original;
 use crate::runtime::session::session;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use worker::child;
+use worker_core::process::fork;
 
 static START_THREAD: Original = Original::new();
 static START_NEW: Original = Original::new();
@@ -75,22 +75,22 @@ fn start_thread<'py>(
     original.call(&PyTuple::new(py, all)?, options)
 }
 
-fn child_cell() -> Option<std::sync::Arc<worker::CellRef>> {
-    if child::in_child() { None } else { session().current_cell() }
+fn child_cell() -> Option<std::sync::Arc<worker_core::CellRef>> {
+    if fork::in_child() { None } else { session().current_cell() }
 }
 
 /// What a new thread runs: notes its cell, then calls what it was started with.
 #[pyclass(frozen, module = "_thread")]
 struct Started {
     function: Py<PyAny>,
-    cell: Option<std::sync::Arc<worker::CellRef>>,
+    cell: Option<std::sync::Arc<worker_core::CellRef>>,
 }
 
 #[pymethods]
 impl Started {
     #[pyo3(signature = (*args, **kwargs))]
     fn __call__(&self, args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<Py<PyAny>> {
-        worker::reader::adopt_cell(self.cell.clone());
+        worker_core::engine::reader::adopt_cell(self.cell.clone());
         Ok(self.function.bind(args.py()).call(args, kwargs)?.unbind())
     }
 }

@@ -5,11 +5,11 @@ use crate::runtime::session::session;
 use crate::runtime::signals::swallow_signals;
 use pyo3::prelude::*;
 use serde_json::Value;
-use worker::Request;
-use worker::engine::Engine;
-use worker::interrupt;
-use worker::protocol::questions::{self, Completeness, Place, Question};
-use worker::protocol::{Code, Refusal};
+use worker_core::Request;
+use worker_core::engine::Engine;
+use worker_core::signals::interrupt;
+use worker_protocol::questions::{self, Completeness, Place, Question};
+use worker_protocol::{Code, Refusal};
 
 /// `is_complete`.
 static REQUESTS: Part = Part::new("<worker requests>", include_str!("requests.py"), &[]);

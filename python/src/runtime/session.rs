@@ -1,10 +1,10 @@
 //! The session of this process and what it was opened with: each set once, before Python calls in.
 
 use std::sync::OnceLock;
-use worker::config::Config;
-use worker::engine::Engine;
-use worker::protocol::questions::ENGINE_REQUESTS;
-use worker::protocol::{CORE_REQUESTS, Capabilities};
+use worker_core::config::Config;
+use worker_core::engine::Engine;
+use worker_protocol::questions::ENGINE_REQUESTS;
+use worker_protocol::{CORE_REQUESTS, Capabilities};
 
 static SESSION: OnceLock<Engine> = OnceLock::new();
 static CONFIG: OnceLock<Config> = OnceLock::new();

@@ -2,7 +2,8 @@
 
 use super::session::session;
 use pyo3::prelude::*;
-use worker::{Interrupted, interrupt};
+use worker_core::Interrupted;
+use worker_core::signals::interrupt;
 
 /// Runs `wait` detached from the GIL until it is done. On the main thread signals are held between a check of Python's flags
 /// and the wait, which opens them; `Err` from `wait` means that a signal came. Handlers of the user's run with signals open.
@@ -24,8 +25,8 @@ pub(crate) fn wait_detached(py: Python<'_>, mut wait: impl FnMut() -> Result<(),
 
 /// Returns once everything printed so far is in the channel.
 pub(crate) fn flush_session(py: Python<'_>) -> PyResult<()> {
-    if worker::child::in_child() {
-        worker::child::flush_print();
+    if worker_core::process::fork::in_child() {
+        worker_core::process::fork::flush_print();
         return Ok(());
     }
     if session().try_flush() {

@@ -14,8 +14,9 @@ use pyo3::exceptions::{PyEOFError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyString, PyTuple};
-use worker::protocol::Stream;
-use worker::{Want, child};
+use worker_core::Want;
+use worker_core::process::fork;
+use worker_protocol::Stream;
 
 static INPUT: Original = Original::new();
 static OS_READ: Original = Original::new();
@@ -83,7 +84,7 @@ fn input<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) 
     {
         asked_text.clear();
     }
-    if child::in_child() {
+    if fork::in_child() {
         // Nobody else says it.
         put_text(py, Stream::Stdout, &asked_text)?;
     }

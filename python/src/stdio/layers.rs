@@ -7,7 +7,7 @@ use pyo3::exceptions::{PyStopIteration, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyString};
-use worker::Want;
+use worker_core::Want;
 
 /// Python's own `open`.
 pub(super) static OPEN: Original = Original::new();

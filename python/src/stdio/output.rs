@@ -18,7 +18,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
-use worker::protocol::Stream;
+use worker_protocol::Stream;
 
 /// `write` of stdout as the session has it.
 static WRITE_OUT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

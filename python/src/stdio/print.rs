@@ -15,7 +15,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString, PyTuple};
 use std::cell::Cell;
-use worker::protocol::Stream;
+use worker_protocol::Stream;
 
 /// Longer values are written as they are, not copied.
 const LONG: usize = 4 << 10;

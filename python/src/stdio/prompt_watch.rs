@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use worker::protocol::Stream;
+use worker_protocol::Stream;
 
 /// How many threads write a prompt at the moment: the writers' quick look.
 static WRITERS: AtomicUsize = AtomicUsize::new(0);

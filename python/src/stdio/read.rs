@@ -4,12 +4,14 @@ use crate::requests::answer::answer;
 use crate::runtime::session::session;
 use pyo3::prelude::*;
 use std::time::{Duration, Instant};
-use worker::reader::{Ask, Got, Reader};
-use worker::{Want, child, interrupt};
+use worker_core::Want;
+use worker_core::engine::reader::{Ask, Got, Reader};
+use worker_core::process::fork;
+use worker_core::signals::interrupt;
 
 /// Reads from the session; empty at the end of file. On the main thread requests are answered while it waits.
 pub(super) fn read(py: Python<'_>, prompt: &str, hidden: bool, want: Want) -> PyResult<Vec<u8>> {
-    if child::in_child() {
+    if fork::in_child() {
         return Ok(Vec::new());
     }
     let mut reader = session().reader(Ask { prompt, hidden, want });
@@ -60,7 +62,7 @@ pub(crate) fn read_hidden(py: Python<'_>, prompt: &str) -> PyResult<Option<Strin
 
 /// Waits until there is input, or the end of file, for `select`; true when there is. `timeout`: seconds, none for ever.
 pub(crate) fn wait_readable(py: Python<'_>, timeout: Option<f64>, also: &mut [libc::pollfd]) -> PyResult<bool> {
-    if child::in_child() {
+    if fork::in_child() {
         // The end of file.
         return Ok(true);
     }

@@ -3,7 +3,7 @@
 use super::streams::note_users_errors;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use worker::protocol::Stream;
+use worker_protocol::Stream;
 
 /// `reconfigure` of a text stream: once its encoding is not UTF-8, its text goes the long way, through its buffer.
 #[pyclass(frozen, module = "_io", name = "method")]

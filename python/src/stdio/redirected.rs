@@ -11,7 +11,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
-use worker::protocol::Stream;
+use worker_protocol::Stream;
 
 /// The streams whose descriptor is redirected, a bit for each.
 static REDIRECTED: AtomicU8 = AtomicU8::new(0);
@@ -93,7 +93,7 @@ fn is_unbuffered() -> bool {
 
 /// Flushes what the stream has written to where its descriptor leads.
 pub(super) fn flush(py: Python<'_>, stream: Stream) -> PyResult<()> {
-    if is_redirected(stream) && !worker::child::in_child() { flush_buffer(py, stream) } else { Ok(()) }
+    if is_redirected(stream) && !worker_core::process::fork::in_child() { flush_buffer(py, stream) } else { Ok(()) }
 }
 
 fn flush_buffer(py: Python<'_>, stream: Stream) -> PyResult<()> {

@@ -13,8 +13,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
-use worker::interrupt;
-use worker::protocol::{Role, Stream};
+use worker_core::signals::interrupt;
+use worker_protocol::{Role, Stream};
 
 /// What the main thread's text is at the moment: 0 plain, 1 a result, 2 a traceback.
 static ROLE: AtomicU8 = AtomicU8::new(0);
@@ -81,7 +81,7 @@ fn encode_surrogates<'py>(text: &Bound<'py, PyString>, stream: Stream) -> PyResu
 
 /// Whether text goes where user code has pointed the descriptor.
 fn goes_to_descriptor(stream: Stream) -> bool {
-    redirected::is_redirected(stream) && !worker::child::in_child()
+    redirected::is_redirected(stream) && !worker_core::process::fork::in_child()
 }
 
 /// Whether what is about to be printed is a prompt that the wait will say instead. What must come before it is printed here.
@@ -98,8 +98,8 @@ pub(super) fn put_arrived(py: Python<'_>, arrived: Option<Arrived>) -> PyResult<
 
 /// Writes text as the session's output.
 pub(crate) fn put_text(py: Python<'_>, stream: Stream, text: &str) -> PyResult<()> {
-    if worker::child::in_child() {
-        worker::child::print(stream, text.as_bytes());
+    if worker_core::process::fork::in_child() {
+        worker_core::process::fork::print(stream, text.as_bytes());
         return Ok(());
     }
     if goes_to_descriptor(stream) {
@@ -150,8 +150,8 @@ pub(super) fn write_bytes(py: Python<'_>, stream: Stream, bytes: &Bound<'_, PyAn
 
 /// Writes bytes as the session's output.
 fn put_bytes(py: Python<'_>, stream: Stream, data: &[u8]) -> PyResult<()> {
-    if worker::child::in_child() {
-        worker::child::print(stream, data);
+    if worker_core::process::fork::in_child() {
+        worker_core::process::fork::print(stream, data);
         return Ok(());
     }
     let role = role(stream);

@@ -16,7 +16,7 @@ use crate::runtime::{api, thread::RThread};
 use libc::c_char;
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use worker::protocol::{ErrorInfo, Outcome, Role};
+use worker_protocol::{ErrorInfo, Outcome, Role};
 
 /// Something that nobody catches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,9 +21,10 @@ use crate::runtime::{api, thread::RThread, top};
 use crate::signals::interrupts;
 use libc::{c_char, c_int, c_uchar};
 use std::ffi::CStr;
-use worker::engine::Turn;
-use worker::protocol::{ErrorInfo, Outcome, RuntimeInfo};
-use worker::{child, interrupt};
+use worker_core::engine::Turn;
+use worker_core::process::fork;
+use worker_core::signals::interrupt;
+use worker_protocol::{ErrorInfo, Outcome, RuntimeInfo};
 
 /// The worker's own R code has been begun.
 static IS_BOOTSTRAPPED: RThread<bool> = RThread::new(false);
@@ -178,7 +179,7 @@ fn verdict() -> (Outcome, Option<ErrorInfo>) {
 }
 
 fn finish(outcome: Outcome, error: Option<&ErrorInfo>) -> Step {
-    if child::in_child() {
+    if fork::in_child() {
         return Step::End(EndedBy::Runtime { save: 0, status: 0, run_last: false });
     }
     show::show_changes();
@@ -249,7 +250,7 @@ fn fill(buffer: *mut c_uchar, size: c_int) -> Step {
     // SAFETY: R passes a buffer of `size` bytes.
     let buffer = unsafe { std::slice::from_raw_parts_mut(buffer, size.max(8) as usize) };
     FEED.with(|feed| feed.fill(buffer));
-    if child::in_child() {
+    if fork::in_child() {
         return Step::Return(1);
     }
     interrupt::allow();

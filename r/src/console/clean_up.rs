@@ -6,8 +6,9 @@ use crate::libr;
 use crate::plots::pages;
 use crate::runtime::{session, thread::RThread};
 use libc::c_int;
-use worker::protocol::{EndReason, SessionEnd};
-use worker::{child, interrupt};
+use worker_core::process::fork;
+use worker_core::signals::interrupt;
+use worker_protocol::{EndReason, SessionEnd};
 
 /// How far the end has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,12 +98,12 @@ pub(crate) unsafe fn end(ended_by: EndedBy) -> ! {
     pages::remove_files();
     let code = session::engine().end(said);
     // SAFETY: R's own front end ends in exit() as well, so that libraries' exit handlers run.
-    unsafe { libc::exit(if child::in_child() { status } else { code }) }
+    unsafe { libc::exit(if fork::in_child() { status } else { code }) }
 }
 
 /// No cell is taken from now on; with `end`, because the user's code wants it so.
 fn begin_exit(end: Option<&SessionEnd>) {
-    if child::in_child() {
+    if fork::in_child() {
         return;
     }
     let engine = session::engine();

@@ -6,7 +6,7 @@ use crate::cell::conditions;
 use crate::libr::{self, by_name::looked_up};
 use crate::runtime::api;
 use std::time::Duration;
-use worker::interrupt;
+use worker_core::signals::interrupt;
 
 /// What may end a wait besides the supervisor.
 #[derive(Debug)]

@@ -10,9 +10,10 @@ use crate::runtime::own::is_muted;
 use crate::runtime::{session, top};
 use libc::{c_char, c_int};
 use std::ffi::CStr;
-use worker::engine::Engine;
-use worker::protocol::{Role, Stream};
-use worker::{child, interrupt};
+use worker_core::engine::Engine;
+use worker_core::process::fork;
+use worker_core::signals::interrupt;
+use worker_protocol::{Role, Stream};
 
 /// `ptr_R_WriteConsoleEx`: `kind` is 0 for stdout and 1 for stderr.
 pub(crate) unsafe extern "C-unwind" fn write_console(text: *const c_char, length: c_int, kind: c_int) {
@@ -35,8 +36,8 @@ fn write(bytes: &[u8], stream: Stream) -> bool {
     if is_muted() {
         return true;
     }
-    if child::in_child() {
-        child::write_raw(stream, bytes);
+    if fork::in_child() {
+        fork::write_raw(stream, bytes);
         return true;
     }
     let role = match stream {

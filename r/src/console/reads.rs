@@ -10,8 +10,10 @@ use crate::plots::show;
 use crate::requests::answer;
 use crate::runtime::{api, session, thread::RThread};
 use crate::signals::interrupts;
-use worker::reader::{Ask, Got};
-use worker::{Want, child, interrupt};
+use worker_core::Want;
+use worker_core::engine::reader::{Ask, Got};
+use worker_core::process::fork;
+use worker_core::signals::interrupt;
 
 #[derive(Debug)]
 struct Reads {
@@ -50,7 +52,7 @@ pub(crate) fn is_browser(prompt: &str) -> bool {
 
 /// Reads one line, or as much of it as fits.
 pub(crate) fn read(prompt: &str, buffer: &mut [u8]) -> Step {
-    if child::in_child() {
+    if fork::in_child() {
         return Step::Return(0);
     }
     if READS.with(|reads| !reads.rest.is_empty()) {

@@ -7,7 +7,7 @@ use super::show;
 use crate::libr::{self, DevDesc, Rboolean, SEXP, pDevDesc, pGEcontext};
 use crate::runtime::api;
 use libc::{c_char, c_int, c_uint};
-use worker::child;
+use worker_core::process::fork;
 
 /// Takes over the device that was just opened. Called by `bootstrap.R`.
 pub(crate) unsafe extern "C-unwind" fn adopt() -> SEXP {
@@ -105,7 +105,7 @@ unsafe extern "C-unwind" fn new_page(gc: pGEcontext, dev: pDevDesc) {
     // SAFETY: the device's own callbacks, with what R gave; the context is R's and valid while this call lasts.
     unsafe {
         let is_opaque = ((*gc).fill as u32) >> 24 == 0xff;
-        if files > 0 && is_opaque && (!is_changed || child::in_child()) {
+        if files > 0 && is_opaque && (!is_changed || fork::in_child()) {
             // Nobody wants the file, and to write it takes longer than to draw the page.
             wipe(gc, dev, own);
         } else {
@@ -177,7 +177,7 @@ unsafe extern "C-unwind" fn close(dev: pDevDesc) {
 
 /// Takes the file that a device has finished, and shows it if the page has changed.
 fn collect(dev: pDevDesc, file: u32) {
-    if child::in_child() {
+    if fork::in_child() {
         return;
     }
     let path = PLOTS.with(|plots| {

@@ -10,7 +10,7 @@ use crate::libr::{DevDesc, SEXP, pDevDesc};
 use crate::runtime::{api, thread::RThread};
 use std::ffi::CString;
 use std::path::PathBuf;
-use worker::child;
+use worker_core::process::fork;
 
 /// A device of ours and its current page.
 pub(crate) struct Device {
@@ -93,7 +93,7 @@ fn make_dir() -> Option<PathBuf> {
 
 /// Removes what the devices left on the disk.
 pub(crate) fn remove_files() {
-    if child::in_child() {
+    if fork::in_child() {
         return;
     }
     if let Some(dir) = PLOTS.with(|plots| plots.dir.take()) {

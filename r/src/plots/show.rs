@@ -7,8 +7,8 @@ use crate::libr::{self, Rboolean, by_name::looked_up, pDevDesc};
 use crate::runtime::{api, own::own, session};
 use std::io::{Read, Seek};
 use std::os::fd::{AsRawFd, FromRawFd};
-use worker::child;
-use worker::engine::Image;
+use worker_core::engine::Image;
+use worker_core::process::fork;
 
 /// Says a picture of the device's page.
 pub(crate) fn show(dev: pDevDesc, bytes: &[u8]) {
@@ -55,7 +55,7 @@ pub(crate) fn show_changes() {
 }
 
 fn show_pages(which: impl Fn(&Device) -> bool) {
-    if child::in_child() {
+    if fork::in_child() {
         return;
     }
     // That is no moment for anything but memory.

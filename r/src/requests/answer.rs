@@ -13,10 +13,11 @@ use crate::runtime::{api, thread::RThread};
 use crate::signals::interrupts;
 use serde_json::Value;
 use std::ffi::CStr;
-use worker::engine::Engine;
-use worker::protocol::questions::{self, Completeness, Place, Question};
-use worker::protocol::{Code, Refusal};
-use worker::{Request, interrupt};
+use worker_core::Request;
+use worker_core::engine::Engine;
+use worker_core::signals::interrupt;
+use worker_protocol::questions::{self, Completeness, Place, Question};
+use worker_protocol::{Code, Refusal};
 
 /// What `requests.R` calls of this engine.
 const NATIVES: [Native; 3] =

@@ -1,7 +1,7 @@
 //! The session that R serves, and how far it has come.
 
 use super::thread::RThread;
-use worker::engine::Engine;
+use worker_core::engine::Engine;
 
 /// The session, once it is open.
 static ENGINE: RThread<Option<Engine>> = RThread::new(None);

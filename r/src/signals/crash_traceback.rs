@@ -11,7 +11,8 @@ use crate::runtime::{api, thread::RThread};
 use libc::{c_int, c_void, siginfo_t};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
-use worker::{child, crash, interrupt};
+use worker_core::process::fork;
+use worker_core::signals::{crash, interrupt};
 
 /// What a fault in native code ends in.
 const SIGNALS: [c_int; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT];
@@ -46,7 +47,7 @@ pub(crate) fn install() {
 }
 
 extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
-    if interrupt::is_main_thread() && !child::in_child() && !HAS_COME.swap(true, SeqCst) {
+    if interrupt::is_main_thread() && !fork::in_child() && !HAS_COME.swap(true, SeqCst) {
         note_calls();
     }
     let before = BEFORE.with(|all| SIGNALS.iter().position(|&known| known == signal).and_then(|place| all[place]));

@@ -13,7 +13,7 @@ use crate::libr::by_name::looked_up;
 use libc::{c_char, c_int, c_void, sighandler_t};
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering::SeqCst};
-use worker::interrupt;
+use worker_core::signals::interrupt;
 
 /// The handler that R believes to be installed; 0: the worker's.
 static HANDLER: AtomicUsize = AtomicUsize::new(0);

@@ -3,7 +3,7 @@
 use super::{interpose, resend};
 use crate::cell::conditions;
 use crate::libr::by_name::looked_up;
-use worker::interrupt;
+use worker_core::signals::interrupt;
 
 /// Puts our SIGINT handler in its place, also when some library has put its own there.
 pub(crate) fn install() {

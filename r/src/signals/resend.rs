@@ -11,7 +11,8 @@ use super::interpose;
 use crate::libr::by_name::looked_up;
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 use std::time::Duration;
-use worker::interrupt;
+use worker_core::process::descendants;
+use worker_core::signals::interrupt;
 
 /// What wakes the thread.
 static WAKE: AtomicI32 = AtomicI32::new(-1);
@@ -58,7 +59,7 @@ pub(crate) extern "C" fn wake() {
 }
 
 fn run(fd: libc::c_int, note: extern "C" fn()) {
-    interrupt::block_all_in_this_thread();
+    sys::block_signals_in_this_thread();
     let mut count = 0u64;
     // SAFETY: the buffer is as long as an eventfd asks for.
     while unsafe { libc::read(fd, (&raw mut count).cast(), 8) } == 8 {
@@ -67,7 +68,7 @@ fn run(fd: libc::c_int, note: extern "C" fn()) {
             note();
         }
         while looked_up().interrupt_is_pending() {
-            interrupt::strike_children(|| looked_up().interrupt_is_pending());
+            descendants::interrupt_group(|| looked_up().interrupt_is_pending());
             interpose::strike_awaited();
             std::thread::sleep(PATIENCE);
         }

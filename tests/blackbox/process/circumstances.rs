@@ -2,7 +2,7 @@
 
 use crate::support::harness::{Session, WORKER, launch, launch_on};
 use crate::support::pythons::{self, for_each_python};
-use worker::client::{Batch, Event, Launch, Transport};
+use worker_client::{Batch, Event, Launch, Transport};
 
 /// A session that is interrupted, asked, and ended as usual.
 #[track_caller]

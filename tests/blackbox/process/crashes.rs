@@ -4,8 +4,8 @@ use crate::support::harness::{Session, compiled, launch, launch_on, until_dead};
 use crate::support::pythons::{self, for_each_python};
 use crate::support::r::r;
 use std::os::unix::process::ExitStatusExt;
-use worker::client::{Event, Reason};
-use worker::protocol::EndReason;
+use worker_client::{Event, Reason};
+use worker_protocol::EndReason;
 
 /// Says much on every way there is, without a flush, and then dies of `code`.
 fn dying(code: &str) -> String {

@@ -4,8 +4,8 @@ use crate::support::harness::{Session, compiled, until_dead};
 use crate::support::pythons::{self, for_each_python};
 use crate::support::r::r;
 use crate::support::said::End;
-use worker::client::{Batch, Reason};
-use worker::protocol::EndReason;
+use worker_client::{Batch, Reason};
+use worker_protocol::EndReason;
 
 /// Runs a last cell and sees the end.
 #[track_caller]
@@ -152,8 +152,8 @@ fn l1_an_exit_while_a_thread_waits_for_input_ends() {
         let mut front = None;
         for _ in 0..2 {
             match s.next() {
-                worker::client::Event::InputWait(wait) if wait.prompt == "front " => front = Some(wait),
-                worker::client::Event::InputWait(_) => {}
+                worker_client::Event::InputWait(wait) if wait.prompt == "front " => front = Some(wait),
+                worker_client::Event::InputWait(_) => {}
                 other => s.fail(&format!("{other:?}")),
             }
         }

@@ -4,8 +4,8 @@ use crate::support::harness::{LIMIT, Session, bare_launch, launch};
 use crate::support::said::text_of;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use worker::client::{Batch, Event};
-use worker::protocol::Outcome;
+use worker_client::{Batch, Event};
+use worker_protocol::Outcome;
 
 const MIB: u64 = 1 << 20;
 /// So many mebibytes are written by the test for much output; issue and hand ask for 1024.

@@ -4,7 +4,7 @@ use crate::process::limits::can_limit;
 use crate::support::harness::{Session, bare_launch, launch_on};
 use crate::support::pythons;
 use std::process::Command;
-use worker::client::{Launch, Reason};
+use worker_client::{Launch, Reason};
 
 const CONTAINER: [&str; 5] = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"];
 

@@ -3,8 +3,8 @@
 use crate::support::harness::{Session, compiled};
 use crate::support::pythons::for_each_python;
 use std::time::{Duration, Instant};
-use worker::client::Batch;
-use worker::protocol::Outcome;
+use worker_client::Batch;
+use worker_protocol::Outcome;
 
 /// Runs code that never ends, interrupts it when it has said `go`, and sees that the next cell is spared.
 #[track_caller]
@@ -186,7 +186,7 @@ fn i2_after_an_interrupt_at_a_wait_the_next_batch_is_a_cell() {
         for code in ["input('p ')", "import sys\nprint('p ', end='')\nsys.stdin.readline()"] {
             let id = s.begin(code);
             match s.next() {
-                worker::client::Event::InputWait(_) => {}
+                worker_client::Event::InputWait(_) => {}
                 other => s.fail(&format!("{other:?}")),
             }
             s.interrupt();

@@ -2,7 +2,7 @@
 
 use crate::support::harness::{Session, launch, launch_on};
 use crate::support::pythons::{self, for_each_python};
-use worker::client::Transport;
+use worker_client::Transport;
 
 #[test]
 fn l4_children_see_neither_descriptors_nor_variables() {

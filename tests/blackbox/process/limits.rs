@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
-use worker::client::{Launch, Reason};
+use worker_client::{Launch, Reason};
 
 /// Whether this machine can enforce these limits; where it cannot, the worker must say so and not start.
 pub fn can_limit(words: &[&str]) -> bool {
@@ -98,7 +98,7 @@ fn too_much_cpu_time_is_told_as_a_crash() {
     for (launch, code) in [(python, "while True: pass"), (bare_launch("r"), "while (TRUE) {}")] {
         let mut s = Session::start(with(launch, &["--limit", "cpu-seconds=3"]));
         assert_eq!(told(&s), json!({"cpu_seconds": 3}));
-        s.send(worker::client::Batch::cell(format!("print('before')\n{code}")));
+        s.send(worker_client::Batch::cell(format!("print('before')\n{code}")));
         let end = s.ended();
         assert_eq!(end.ending.reason, Reason::Signal(libc_sigxcpu()));
         let last = end.ending.last.unwrap();
@@ -215,7 +215,7 @@ fn a_session_writes_only_where_it_may() {
     );
     // Pictures are drawn in the temporary directory.
     let id = s.begin("plot(1)");
-    assert!(matches!(s.next(), worker::client::Event::OutputImage(_)));
+    assert!(matches!(s.next(), worker_client::Event::OutputImage(_)));
     s.finish(&id).ok();
 }
 

@@ -43,7 +43,7 @@ fn i3_a_signal_that_another_thread_takes_spares_the_next_cell() {
         s.take(Some(&id));
         let spared = s.begin("sum(range(20_000))");
         let outcome = s.end_past_bare(&spared).outcome;
-        assert_eq!(outcome, Some(worker::protocol::Outcome::Ok), "round {round}: struck");
+        assert_eq!(outcome, Some(worker_protocol::Outcome::Ok), "round {round}: struck");
         s.take(Some(&spared));
     }
 }

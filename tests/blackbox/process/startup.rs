@@ -6,8 +6,8 @@ use crate::support::pythons;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use worker::client::{Event, Launch, Reason, StartError};
-use worker::protocol::EndReason;
+use worker_client::{Event, Launch, Reason, StartError};
+use worker_protocol::EndReason;
 
 /// A start that must fail with `session_end` and exit status 1, naming all of `words`.
 #[track_caller]

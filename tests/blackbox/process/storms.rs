@@ -3,8 +3,8 @@
 use crate::support::harness::{Session, launch};
 use crate::support::pythons::for_each_python;
 use std::time::Duration;
-use worker::client::{Event, Ready};
-use worker::protocol::Outcome;
+use worker_client::{Event, Ready};
+use worker_protocol::Outcome;
 
 const PATIENT: Duration = Duration::from_secs(150);
 

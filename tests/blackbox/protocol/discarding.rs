@@ -3,8 +3,8 @@
 use crate::support::harness::Session;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use worker::client::{Batch, Event};
-use worker::protocol::Outcome;
+use worker_client::{Batch, Event};
+use worker_protocol::Outcome;
 
 #[test]
 fn queued_cells_are_discarded_after_the_interrupted_one_in_their_order() {

@@ -4,8 +4,8 @@ use crate::support::harness::Session;
 use crate::support::pythons::for_each_python;
 use crate::support::said::End;
 use std::time::Duration;
-use worker::client::{Batch, Event, Reason};
-use worker::protocol::{EndReason, Outcome};
+use worker_client::{Batch, Event, Reason};
+use worker_protocol::{EndReason, Outcome};
 
 const ORDERLY: Reason = Reason::Shutdown { forced: false };
 const LONG: Option<Duration> = Some(Duration::from_secs(40));

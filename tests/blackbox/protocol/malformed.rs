@@ -4,7 +4,7 @@ use crate::process::storms::Random;
 use crate::support::harness::Session;
 use serde_json::{Value, json};
 use std::time::Duration;
-use worker::client::{Batch, Event};
+use worker_client::{Batch, Event};
 
 #[test]
 fn l7_lines_that_are_not_json_get_a_parse_error() {

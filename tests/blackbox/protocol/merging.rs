@@ -3,7 +3,7 @@
 use crate::support::harness::{LIMIT, Session, launch};
 use serde_json::json;
 use std::time::Duration;
-use worker::client::{Batch, Event};
+use worker_client::{Batch, Event};
 
 #[test]
 fn an_interrupt_that_the_cell_survives_is_merged_into_its_ready() {

@@ -2,7 +2,7 @@
 
 use crate::support::harness::Session;
 use std::time::Duration;
-use worker::client::Batch;
+use worker_client::Batch;
 
 #[test]
 fn a_name_that_is_queued_or_running_is_refused() {

@@ -25,7 +25,7 @@ fn status_tells_the_state_at_any_time() {
     s.until_printed(&id, "go\n");
     s.begin("1");
     s.begin("2");
-    s.send(worker::client::Batch::stdin("ahead"));
+    s.send(worker_client::Batch::stdin("ahead"));
     let status = s.status();
     assert_eq!((&status["state"], &status["id"], &status["queued_cells"]), (&json!("busy"), &json!(id), &json!(2)));
     assert_eq!(status["queued_stdin_bytes"], 6);
@@ -58,7 +58,7 @@ fn shutdown_by_request_gives_its_result_and_ends() {
     let mut s = Session::python();
     assert_eq!(s.call("shutdown", json!({"grace_ms": 500})).unwrap(), json!({}));
     let end = s.ended();
-    assert_eq!(end.ending.reason, worker::client::Reason::Shutdown { forced: false });
+    assert_eq!(end.ending.reason, worker_client::Reason::Shutdown { forced: false });
 }
 
 #[test]

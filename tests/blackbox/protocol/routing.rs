@@ -2,7 +2,7 @@
 
 use crate::support::harness::Session;
 use crate::support::pythons::for_each_python;
-use worker::client::{Batch, Event};
+use worker_client::{Batch, Event};
 
 #[test]
 fn a_batch_without_address_answers_the_cells_wait_or_is_a_cell() {

@@ -80,7 +80,7 @@ fn p8_a_cell_that_awaits_can_exit() {
         let mut s = Session::on(python);
         s.begin("import asyncio, atexit\natexit.register(print, 'at exit')\nawait asyncio.sleep(0)\nexit(4)");
         let end = s.ended();
-        assert_eq!(end.ending.reason, worker::client::Reason::Exit(4), "{end:?}");
+        assert_eq!(end.ending.reason, worker_client::Reason::Exit(4), "{end:?}");
         assert_eq!((end.stdout.as_str(), end.stderr.as_str()), ("at exit\n", ""));
     });
 }

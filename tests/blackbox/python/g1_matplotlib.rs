@@ -3,7 +3,7 @@
 use crate::support::harness::{Session, bare_launch};
 use crate::support::r::story;
 use std::path::PathBuf;
-use worker::client::{Event, Launch, Reason};
+use worker_client::{Event, Launch, Reason};
 
 /// Interpreters that have matplotlib. Without any, a developer's run says so and goes on; CI's fails.
 fn pythons() -> Vec<PathBuf> {

@@ -5,7 +5,7 @@ use crate::support::peer::{Peer, clear};
 use crate::support::pythons;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
-use worker::client::Transport;
+use worker_client::Transport;
 
 #[test]
 fn variables_are_set_and_the_last_word_counts() {
@@ -125,7 +125,7 @@ fn the_variables_of_the_second_dialect_leave_no_trace() {
             if line.is_empty() {
                 break;
             }
-            if let worker::client::Event::OutputText(text) = worker::client::Event::parse(line.trim_end().as_bytes()) {
+            if let worker_client::Event::OutputText(text) = worker_client::Event::parse(line.trim_end().as_bytes()) {
                 said += &String::from_utf8_lossy(&text.bytes());
             }
         }

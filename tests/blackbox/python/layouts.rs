@@ -9,7 +9,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
-use worker::client::Launch;
+use worker_client::Launch;
 
 /// Who it is, where its packages are, and who a child of the same name is.
 const IDENTITY: &str = "import json, os, site, subprocess, sys\n\

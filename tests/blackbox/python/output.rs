@@ -3,8 +3,8 @@
 use crate::support::harness::{Session, launch_on};
 use crate::support::pythons::{self, for_each_python};
 use crate::support::said::Cell;
-use worker::client::Batch;
-use worker::protocol::{MAX_TEXT, Stream};
+use worker_client::Batch;
+use worker_protocol::{MAX_TEXT, Stream};
 
 #[test]
 fn o1_all_kinds_of_output_come_in_program_order() {
@@ -159,8 +159,8 @@ fn o2_lone_surrogates_do_no_harm() {
             let id = s.begin(code);
             loop {
                 match s.next() {
-                    worker::client::Event::InputWait(wait) => s.send(Batch::stdin("x").reader(wait.reader)),
-                    worker::client::Event::Ready(ready) => {
+                    worker_client::Event::InputWait(wait) => s.send(Batch::stdin("x").reader(wait.reader)),
+                    worker_client::Event::Ready(ready) => {
                         break assert_eq!(ready.id.as_deref(), Some(id.as_str()));
                     }
                     other => s.fail(&format!("{other:?}")),

@@ -5,7 +5,7 @@ use crate::support::harness::{LIMIT, Session, bare_launch, launch, launch_on};
 use crate::support::pythons::{self, CLEARED, for_each_python};
 use crate::support::said::text_of;
 use std::process::Command;
-use worker::client::{Batch, Event, Ready, Worker};
+use worker_client::{Batch, Event, Ready, Worker};
 
 const IDENTITY: &str = "import sys, json, os, site; print(json.dumps([sys.executable, sys.prefix, sys.base_prefix, \
                         sys.exec_prefix, sys.path, sys.argv, __name__, site.getsitepackages(), os.getcwd(), \

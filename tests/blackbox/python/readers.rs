@@ -2,7 +2,7 @@
 
 use crate::support::harness::Session;
 use crate::support::pythons::for_each_python;
-use worker::client::Batch;
+use worker_client::Batch;
 
 /// Starts a cell that reads once, answers it with a line, and sees what it prints.
 #[track_caller]
@@ -63,8 +63,8 @@ fn p9_reading_to_the_end_ends_with_eof() {
             s.send(Batch::stdin("two").eof());
             loop {
                 match s.next() {
-                    worker::client::Event::InputWait(_) => {}
-                    worker::client::Event::Ready(ready) => {
+                    worker_client::Event::InputWait(_) => {}
+                    worker_client::Event::Ready(ready) => {
                         assert_eq!(ready.id.as_deref(), Some(id.as_str()));
                         break;
                     }
@@ -182,8 +182,8 @@ fn p9_stepping_never_walks_into_the_worker() {
             loop {
                 s.answer(&wait, command);
                 match s.next() {
-                    worker::client::Event::InputWait(next) => wait = next,
-                    worker::client::Event::Ready(ready) => {
+                    worker_client::Event::InputWait(next) => wait = next,
+                    worker_client::Event::Ready(ready) => {
                         assert_eq!(ready.id.as_deref(), Some(id.as_str()));
                         break;
                     }
@@ -195,8 +195,8 @@ fn p9_stepping_never_walks_into_the_worker() {
             let id = s.begin("print('next')");
             loop {
                 match s.next() {
-                    worker::client::Event::InputWait(wait) => s.answer(&wait, "c"),
-                    worker::client::Event::Ready(ready) => {
+                    worker_client::Event::InputWait(wait) => s.answer(&wait, "c"),
+                    worker_client::Event::Ready(ready) => {
                         assert_eq!(ready.id.as_deref(), Some(id.as_str()));
                         break;
                     }

@@ -3,7 +3,7 @@
 use crate::support::harness::Session;
 use crate::support::pythons::for_each_python;
 use serde_json::json;
-use worker::client::Batch;
+use worker_client::Batch;
 
 #[test]
 fn s1_a_wait_is_said_once_and_before_the_reader_blocks() {

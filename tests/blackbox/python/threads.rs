@@ -3,7 +3,7 @@
 use crate::support::harness::Session;
 use crate::support::pythons::{self, for_each_python};
 use std::time::Duration;
-use worker::client::{Batch, Event, InputWait};
+use worker_client::{Batch, Event, InputWait};
 
 /// Starts a thread that reads once and prints what it got, and sees both its wait and the end of its cell.
 fn background(s: &mut Session, read: &str) -> (String, InputWait) {

@@ -184,7 +184,7 @@ fn r9_nothing_runs_after_an_error_and_nothing_hangs() {
     s.says("system('cat')", "");
     for code in ["edit(1)", "fix(letters)", "file.edit('x.R')", "View(1)", "data.entry(1)"] {
         let cell = s.run(code);
-        assert_eq!(cell.ready.outcome, Some(worker::protocol::Outcome::Error), "{code}");
+        assert_eq!(cell.ready.outcome, Some(worker_protocol::Outcome::Error), "{code}");
     }
     let page = s.run("help(mean)").ok().stdout;
     assert!(page.contains("Arithmetic Mean") && !page.contains('\u{8}'), "{page}");

@@ -3,7 +3,7 @@
 use crate::support::r::r;
 use std::process::Command;
 use std::time::Duration;
-use worker::client::Event;
+use worker_client::Event;
 
 const FUNCTIONS: [&str; 40] = [
     "mean",
@@ -85,7 +85,7 @@ fn r1_examples_print_what_rscript_prints() {
             }
         }
         for text in s.take(Some(&id)).texts {
-            if text.stream == worker::protocol::Stream::Stdout {
+            if text.stream == worker_protocol::Stream::Stdout {
                 printed.push_str(&String::from_utf8_lossy(&text.bytes()));
             }
         }

@@ -4,8 +4,8 @@ use crate::process::storms::Random;
 use crate::support::harness::{Session, bare_launch};
 use crate::support::r::r;
 use std::time::Duration;
-use worker::client::{Event, Ready};
-use worker::protocol::Outcome;
+use worker_client::{Event, Ready};
+use worker_protocol::Outcome;
 
 const ENDLESS: [&str; 6] = [
     "repeat {}",
@@ -44,7 +44,7 @@ fn i1_waits_are_interrupted() {
     }
     let id = s.begin("browser()");
     let wait = s.wait_for("Browse[1]> ");
-    s.send(worker::client::Batch::stdin("repeat {}").reader(wait.reader));
+    s.send(worker_client::Batch::stdin("repeat {}").reader(wait.reader));
     s.delivered(&wait, "repeat {}");
     s.interrupt();
     s.finish(&id).interrupted();

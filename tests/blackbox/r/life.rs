@@ -3,8 +3,8 @@
 use crate::support::harness::{LIMIT, Session, bare_launch};
 use crate::support::r::{r, with_profile};
 use std::time::{Duration, Instant};
-use worker::client::{Batch, Event, Reason};
-use worker::protocol::EndReason;
+use worker_client::{Batch, Event, Reason};
+use worker_protocol::EndReason;
 
 #[test]
 fn r3_profiles_run_after_worker_ready() {

@@ -3,7 +3,7 @@
 use crate::support::harness::Session;
 use crate::support::r::{minor, r, talk};
 use crate::support::said::Cell;
-use worker::client::Batch;
+use worker_client::Batch;
 
 /// The message of the error that a cell failed with.
 #[track_caller]

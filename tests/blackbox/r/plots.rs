@@ -105,7 +105,7 @@ fn g2_the_size_is_what_was_asked_for() {
     let mut s = Session::start(bare_launch("r").arg("--plot").arg("4x3@100"));
     let id = s.begin("plot(1)");
     match s.next() {
-        worker::client::Event::OutputImage(image) => {
+        worker_client::Event::OutputImage(image) => {
             assert_eq!((image.width, image.height), (Some(400), Some(300)));
             assert_eq!(image.id.as_deref(), Some(&*id));
         }

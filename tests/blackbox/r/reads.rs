@@ -1,7 +1,7 @@
 //! R2 and S: what asks at R's console.
 
 use crate::support::r::{minor, r, talk};
-use worker::client::Batch;
+use worker_client::Batch;
 
 #[test]
 fn r2_readers_say_their_prompt() {
@@ -63,7 +63,7 @@ fn s_a_reader_at_the_end_of_file_does_not_ask_for_ever() {
     s.wait_for("Selection: ");
     s.send(Batch::stdin("").eof());
     let cell = s.finish(&id);
-    assert_ne!(cell.ready.outcome, Some(worker::protocol::Outcome::Ok));
+    assert_ne!(cell.ready.outcome, Some(worker_protocol::Outcome::Ok));
     let id = s.begin("options(error = NULL); readline('p ')");
     s.wait_for("p ");
     s.send(Batch::stdin("").eof());

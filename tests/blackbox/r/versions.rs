@@ -6,7 +6,7 @@ use object::{Object, ObjectSymbol};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Instant;
-use worker::client::{Event, Launch};
+use worker_client::{Event, Launch};
 
 /// What the engine needs of R, by the reason for which every R from 4.1 on has it. "WRE" is *Writing R Extensions*.
 const NEEDED: [(&str, &str); 8] = [

@@ -2,7 +2,7 @@
 
 use crate::support::harness::Session;
 use serde_json::Value;
-use worker::client::*;
+use worker_client::*;
 
 impl Session {
     /// Asks, and sees the answer; other events stay to be looked at.

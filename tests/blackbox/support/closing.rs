@@ -2,8 +2,8 @@
 
 use crate::support::harness::{LIMIT, Session};
 use crate::support::said::{End, text_of};
-use worker::client::*;
-use worker::protocol::Stream;
+use worker_client::*;
+use worker_protocol::Stream;
 
 impl Session {
     /// Ends the session as a supervisor would, and sees that it said nothing that nobody looked at.

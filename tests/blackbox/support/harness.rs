@@ -5,8 +5,8 @@ pub use crate::support::said::Cell;
 use crate::support::said::{Gathered, text_of};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
-use worker::client::*;
-use worker::protocol::Outcome;
+use worker_client::*;
+use worker_protocol::Outcome;
 
 /// How long a test may take; nothing that works takes near so long.
 pub const LIMIT: Duration = Duration::from_secs(60);

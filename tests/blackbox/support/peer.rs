@@ -10,8 +10,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::Instant;
-use worker::client::{Event, SessionEnd};
-use worker::protocol::{EndReason, Outcome};
+use worker_client::{Event, SessionEnd};
+use worker_protocol::{EndReason, Outcome};
 
 /// A worker that is to be connected to.
 pub struct Listening {
@@ -180,7 +180,7 @@ impl Peer {
 
     /// Sees `worker_ready`, which comes first, and `ready`.
     #[track_caller]
-    pub fn starts(&mut self) -> worker::client::WorkerReady {
+    pub fn starts(&mut self) -> worker_client::WorkerReady {
         let hello = match self.next() {
             Event::WorkerReady(hello) => hello,
             other => panic!("wanted worker_ready first, got {other:?}"),

@@ -2,8 +2,8 @@
 
 use crate::support::harness::{Session, bare_launch};
 use std::time::Instant;
-use worker::client::{Batch, Event};
-use worker::protocol::Stream;
+use worker_client::{Batch, Event};
+use worker_protocol::Stream;
 
 /// A session of R.
 #[track_caller]
@@ -20,7 +20,7 @@ pub fn minor(s: &Session) -> u32 {
 
 /// A session of R in a directory that has this profile.
 #[track_caller]
-pub fn with_profile(profile: &str) -> (tempfile::TempDir, worker::client::Launch) {
+pub fn with_profile(profile: &str) -> (tempfile::TempDir, worker_client::Launch) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(".Rprofile"), profile).unwrap();
     let launch = bare_launch("r").directory(folder.path());

@@ -1,7 +1,7 @@
 //! What a session has said: of one cell, and at its end.
 
-use worker::client::*;
-use worker::protocol::{Outcome, Role, Stream};
+use worker_client::*;
+use worker_protocol::{Outcome, Role, Stream};
 
 /// What one cell has said so far.
 #[derive(Debug, Default, Clone)]

@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
-use worker::protocol::EndReason;
+use worker_protocol::EndReason;
 
 /// The worker, given this socket as fd 3 (and 4), in a shell that names the process that it becomes.
 fn handed(socket: impl Into<OwnedFd>, count: u32, more: &[&str]) -> Command {

@@ -4,8 +4,8 @@ use crate::support::harness::{LIMIT, Session, WORKER, launch};
 use crate::support::pythons;
 use std::io::Write;
 use std::process::{Command, Stdio};
-use worker::client::{Batch, Event, Reason, Transport};
-use worker::protocol::EndReason;
+use worker_client::{Batch, Event, Reason, Transport};
+use worker_protocol::EndReason;
 
 const ALL: [Transport; 3] = [Transport::Socket, Transport::Pipes, Transport::Stdio];
 

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use worker::protocol::EndReason;
+use worker_protocol::EndReason;
 
 #[test]
 fn tcp_says_port_and_token_before_anything_else() {

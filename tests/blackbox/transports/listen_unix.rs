@@ -4,7 +4,7 @@ use crate::support::peer::{Listening, Peer, command};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
-use worker::protocol::EndReason;
+use worker_protocol::EndReason;
 
 fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|data| std::os::unix::fs::MetadataExt::uid(&data) == 0)

@@ -1,0 +1,325 @@
+//! The control thread: reads requests, acts on interrupts and deadlines, and notices when the supervisor is gone.
+//!
+//! It waits in one `poll` and for nothing else, so it answers and interrupts while the interpreter is stuck in native code
+//! and while the supervisor does not read.
+
+use crate::control::shared::Shared;
+use crate::session::{Due, Phase, Request, Routed, State};
+use crate::signals::interrupt;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use worker_protocol::framing::{Line, Lines};
+use worker_protocol::{Code, EndReason, Incoming, InputBatch, MAX_LINE, Refusal, Response, Rpc, SessionEnd, line};
+
+/// So many requests may wait for the main thread.
+const MAX_REQUESTS: usize = 100;
+
+/// Once nothing can be waited for any more, deadlines are looked at so often.
+const CLOSED_PAUSE: Duration = Duration::from_millis(20);
+
+/// Starts the thread. It runs until the process ends.
+pub(crate) fn spawn(shared: Arc<Shared>, requests: OwnedFd) -> io::Result<()> {
+    std::thread::Builder::new()
+        .name("worker-control".into())
+        .stack_size(512 << 10)
+        .spawn(move || {
+            sys::block_signals_in_this_thread();
+            let listener = shared.config.listener;
+            Control { shared, requests: Some(requests), listener }.run();
+        })
+        .map(drop)
+}
+
+struct Control {
+    shared: Arc<Shared>,
+    /// None once it is at its end.
+    requests: Option<OwnedFd>,
+    /// Where a second supervisor knocks.
+    listener: Option<RawFd>,
+}
+
+impl Control {
+    fn run(mut self) {
+        let mut lines = Lines::default();
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let deadline = self.shared.state.lock().next_deadline();
+            let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let request_fd = self.requests.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+            let is_gone = self.shared.state.lock().is_gone;
+            let event_fd = if is_gone { -1 } else { self.shared.emitter.sink.fd() };
+            let config = &self.shared.config;
+            let mut fds = [
+                sys::pollfd(request_fd, libc::POLLIN),
+                sys::pollfd(self.shared.control_wake.fd(), libc::POLLIN),
+                sys::pollfd(event_fd, 0),
+                sys::pollfd(config.parent_pidfd.unwrap_or(-1), libc::POLLIN),
+                sys::pollfd(config.control_stdin.unwrap_or(-1), libc::POLLIN),
+                sys::pollfd(self.listener.unwrap_or(-1), libc::POLLIN),
+            ];
+            sys::poll(&mut fds, timeout);
+            let [request, wake, event, parent, stdin, listener] = fds.map(|fd| fd.revents);
+            if wake != 0 {
+                self.shared.control_wake.clear();
+                self.take_signal();
+                if self.shared.emitter.has_lost_channel() {
+                    self.supervisor_gone();
+                }
+            }
+            if (request | event | wake) & libc::POLLNVAL != 0 {
+                // User code has closed descriptors that are not its own: without a channel there is no session.
+                std::mem::forget(self.requests.take());
+                self.supervisor_gone();
+                std::thread::sleep(CLOSED_PAUSE);
+            }
+            if event & (libc::POLLERR | libc::POLLHUP) != 0 || parent != 0 {
+                self.supervisor_gone();
+            }
+            if stdin != 0 && sys::read(config.control_stdin.unwrap_or(-1), &mut buffer).unwrap_or(0) == 0 {
+                self.supervisor_gone();
+            }
+            if listener != 0 {
+                self.turn_away();
+            }
+            if request != 0 && self.requests.is_some() {
+                match sys::read(request_fd, &mut buffer) {
+                    Ok(n) if n > 0 => lines.feed(&buffer[..n], |line| self.take_line(line)),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    _ => {
+                        lines.finish(|line| self.take_line(line));
+                        self.requests = None;
+                        self.shut_down(None, None);
+                    }
+                }
+            }
+            self.take_deadlines();
+        }
+    }
+
+    /// Tells a second supervisor that there is one.
+    fn turn_away(&mut self) {
+        let Some(listener) = self.listener else { return };
+        match sys::accept_nowait(listener) {
+            Ok(socket) => {
+                let refusal = Refusal::new(Code::Invalid, "this worker has its supervisor: it takes one");
+                // One that does not take a line sees the end.
+                let _ = sys::send_nowait(socket.as_raw_fd(), &line(&Response::refusal(&refusal)));
+                self.diagnose("a second connection was refused: a worker takes one supervisor");
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionAborted) => {}
+            // Out of descriptors, say: knocks stay unanswered, rather than heard without end.
+            Err(_) => self.listener = None,
+        }
+    }
+
+    /// Says something on the first stderr if there is room for it: this thread waits for nobody.
+    fn diagnose(&self, text: &str) {
+        let fd = self.shared.config.diagnostics_fd;
+        let mut room = [sys::pollfd(fd, libc::POLLOUT)];
+        if sys::poll(&mut room, Some(Duration::ZERO)) && room[0].revents & libc::POLLOUT != 0 {
+            // Nobody is told when nobody listens.
+            let _ = sys::write(fd, format!("worker: {text}\n").as_bytes());
+        }
+    }
+
+    fn take_line(&self, line: Line<'_>) {
+        let incoming = match line {
+            Line::TooLong => Err(Refusal::new(
+                Code::LineTooLong,
+                format!("the line is longer than {} MiB and was skipped: send less in one batch", MAX_LINE >> 20),
+            )),
+            Line::Whole(line) => Incoming::parse(line),
+        };
+        let incoming = match incoming {
+            Err(refusal) if self.shared.speaker.is_mcp_repl() => self.protocol_error(&refusal.message),
+            Ok(incoming) => Ok(self.shared.speaker.understand(incoming).unwrap_or_else(|why| self.protocol_error(why))),
+            refused => refused,
+        };
+        match incoming {
+            Ok(Incoming::Input(batch)) => self.take_batch(batch),
+            Ok(Incoming::Interrupt { id }) => {
+                self.shared.interrupt(id.as_deref(), true);
+            }
+            Ok(Incoming::Shutdown { grace_ms }) => self.shut_down(grace_ms, None),
+            Ok(Incoming::Request(rpc)) => self.take_request(rpc),
+            Err(refusal) => self.shared.answer(&Value::Null, &Err(refusal)),
+        }
+    }
+
+    fn take_batch(&self, mut batch: InputBatch) {
+        let mut state = self.shared.state.lock();
+        interrupt::take_batch(matches!(state.phase, Phase::Idle));
+        self.shared.speaker.direct(&mut batch, !state.waits.is_empty());
+        let routed = state.route(batch);
+        if routed.is_ok() {
+            self.shared.speaker.note_batch();
+        }
+        match routed {
+            Ok(Routed::Queued | Routed::ToMain) => {
+                // Not under the lock: the main thread would wake into it.
+                let is_parked = state.main_is_parked;
+                drop(state);
+                if is_parked {
+                    self.shared.main_wake.set();
+                }
+            }
+            // A thread that waits, or one that looks for input (`select`).
+            Ok(Routed::ToThread | Routed::Ahead) => self.shared.wake_waiters(&state),
+            Err(refusal) => {
+                drop(state);
+                if self.shared.speaker.is_mcp_repl() && refusal.code != Code::Ending {
+                    // There are no words for a refusal, and a batch without an answer would be waited for in vain.
+                    self.protocol_error(&refusal.message);
+                }
+                self.shared.answer(&Value::Null, &Err(refusal));
+            }
+        }
+    }
+
+    fn shut_down(&self, grace_ms: Option<u64>, message: Option<String>) {
+        let mut state = self.shared.state.lock();
+        state.shut_down(grace_ms.or(self.shared.speaker.default_grace_ms()), message, Instant::now());
+        self.shared.wake_waiters(&state);
+    }
+
+    fn take_signal(&self) {
+        if interrupt::take_signalled() {
+            self.shared.state.lock().struck(Instant::now());
+        }
+        if let Some(name) = interrupt::take_end_signal() {
+            if self.shared.state.lock().ending.is_some() {
+                self.force(name);
+            }
+            self.shut_down(None, Some(name.to_owned()));
+        }
+    }
+
+    fn supervisor_gone(&self) {
+        self.shared.emitter.set_gone();
+        self.do_due(|state| state.supervisor_gone(Instant::now()));
+        self.shared.wake_waiters(&self.shared.state.lock());
+    }
+
+    fn take_deadlines(&self) {
+        let now = Instant::now();
+        if self.shared.state.lock().next_deadline().is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        if self.do_due(|state| state.due(now)) == Due::Force {
+            self.force("forced");
+        }
+    }
+
+    /// Signals what is to be signalled, and tells what is due. The main thread is signalled while the state is locked, so that
+    /// no signal comes in another cell than it is for.
+    fn do_due(&self, decide: impl FnOnce(&mut State) -> Due) -> Due {
+        let others = self.shared.process.others();
+        let mut state = self.shared.state.lock();
+        let due = decide(&mut state);
+        match due {
+            Due::Nothing | Due::Force => {}
+            Due::Nudge => interrupt::nudge(),
+            Due::Strike => {
+                self.shared.process.strike(&self.shared.main_wake, &others);
+                state.struck(Instant::now());
+                self.shared.wake_waiters(&state);
+                let last_cell = state.last_cell();
+                drop(state);
+                self.shared.interrupt_rest(others, last_cell);
+            }
+        }
+        due
+    }
+
+    /// Ends the process at once; an end that the user's code asked for keeps its reason and its number.
+    fn force(&self, message: &str) {
+        let asked = self.shared.state.lock().exit.clone();
+        let end = asked.unwrap_or(SessionEnd::new(EndReason::Shutdown)).with_message(message);
+        let status = end.exit_status();
+        self.shared.force_end(end, status)
+    }
+
+    fn protocol_error(&self, message: &str) -> ! {
+        self.shared.force_end(SessionEnd::new(EndReason::ProtocolError).with_message(message), 1)
+    }
+
+    fn take_request(&self, rpc: Rpc) {
+        let id = rpc.id.clone();
+        let answer = match rpc.method.as_str() {
+            "status" => Ok(self.status()),
+            "interrupt" => params::<InterruptParams>(&rpc)
+                .map(|params| json!({"delivered": self.shared.interrupt(params.id.as_deref(), false)})),
+            "shutdown" => params::<ShutdownParams>(&rpc).map(|params| {
+                self.shut_down(params.grace_ms, None);
+                json!({})
+            }),
+            method if self.shared.capabilities.requests.contains(&method) => match self.hand_over(rpc) {
+                Ok(()) => return,
+                Err(refusal) => Err(refusal),
+            },
+            method => {
+                let known = self.shared.capabilities.requests.join(", ");
+                Err(Refusal::new(
+                    Code::UnknownMethod,
+                    format!("unknown method {method:?}: this worker answers {known}"),
+                ))
+            }
+        };
+        self.shared.answer(&id, &answer.map_err(|refusal| Refusal { rpc_id: id.clone(), ..refusal }));
+    }
+
+    /// Gives a request to the main thread, if that can take it.
+    fn hand_over(&self, rpc: Rpc) -> Result<(), Refusal> {
+        if !rpc.params.is_object() {
+            return Err(Refusal::new(Code::BadParams, "`params` is an object"));
+        }
+        let mut state = self.shared.state.lock();
+        if !state.can_answer() || state.requests.len() >= MAX_REQUESTS {
+            return Err(Refusal::new(Code::Busy, "the interpreter is busy: ask again when the cell has ended"));
+        }
+        state.requests.push_back(Request { rpc });
+        self.shared.wake_waiters(&state);
+        Ok(())
+    }
+
+    fn status(&self) -> Value {
+        let state = self.shared.state.lock();
+        let now = Instant::now();
+        json!({
+            "state": state.status_word(),
+            "id": state.running().and_then(|running| running.cell.id.clone()),
+            "queued_cells": state.queue.len(),
+            "background_waits": state.waits.iter().filter(|wait| !wait.is_main).count(),
+            "queued_stdin_bytes": state.queued_stdin_bytes(),
+            "session_id": self.shared.config.session_id,
+            "pid": std::process::id(),
+            "uptime_ms": now.duration_since(self.shared.started_at).as_millis() as u64,
+            "last_activity_ms": now.duration_since(state.last_activity).as_millis() as u64,
+            "cells_run": state.cells_run,
+            "rss_bytes": sys::resident_bytes(),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct InterruptParams {
+    #[serde(default)]
+    id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ShutdownParams {
+    #[serde(default)]
+    grace_ms: Option<u64>,
+}
+
+fn params<T: serde::de::DeserializeOwned>(rpc: &Rpc) -> Result<T, Refusal> {
+    if !rpc.params.is_object() {
+        return Err(Refusal::new(Code::BadParams, "`params` is an object"));
+    }
+    serde_json::from_value(rpc.params.clone()).map_err(|error| Refusal::new(Code::BadParams, error.to_string()))
+}

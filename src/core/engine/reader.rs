@@ -1,0 +1,250 @@
+//! Reading standard input: one [`Reader`] for each read that a program makes, from its first look to its data.
+
+use crate::control::shared::Shared;
+use crate::session::stdin::Want;
+use crate::session::{CellRef, Phase, Request, State, Wait};
+use crate::signals::interrupt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use sys::Waited;
+use worker_protocol::Event;
+
+pub use crate::session::adopted::adopt_cell;
+
+/// What a read asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// What it asks with; said in `input_wait`.
+    pub prompt: &'a str,
+    /// A password: what is delivered is not said.
+    pub hidden: bool,
+    /// How much it wants.
+    pub want: Want,
+}
+
+/// What a call of [`Reader::wait`] came back with.
+#[derive(Debug)]
+pub enum Got {
+    /// What was asked for; empty at the end of file.
+    Data(Vec<u8>),
+    /// A signal came (main thread): run the runtime's checks and call again.
+    Signal,
+    /// Work on this, respond, and call again (main thread).
+    Request(Request),
+    /// One of the caller's own descriptors has something, or the time ran out.
+    Poll,
+}
+
+/// A read of standard input. Dropping it ends its wait.
+#[derive(Debug)]
+pub struct Reader {
+    shared: Arc<Shared>,
+    number: u64,
+    prompt: String,
+    hidden: bool,
+    want: Want,
+    cell: Option<Arc<CellRef>>,
+    is_waiting: bool,
+    is_over: bool,
+}
+
+impl Reader {
+    pub(crate) fn new(shared: Arc<Shared>, ask: Ask<'_>) -> Reader {
+        let (number, cell) = {
+            let mut state = shared.state.lock();
+            (state.new_reader(), shared.current_cell(&state))
+        };
+        Reader {
+            shared,
+            number,
+            prompt: ask.prompt.to_owned(),
+            hidden: ask.hidden,
+            want: ask.want,
+            cell,
+            is_waiting: false,
+            is_over: false,
+        }
+    }
+
+    /// What is there already, without ever waiting.
+    pub fn try_take(&mut self) -> Option<Vec<u8>> {
+        let shared = self.shared.clone();
+        let mut state = shared.state.lock();
+        let data = state.take_stdin(self.number, self.cell.as_ref(), self.want)?;
+        self.deliver(&mut state, &data);
+        Some(data)
+    }
+
+    /// Waits for the data. Call it detached from the runtime's lock; on the main thread with SIGINT held
+    /// ([`interrupt::hold`]) and the runtime's own flag checked since.
+    ///
+    /// `also` and `timeout` are the caller's own reasons to come back, honoured on the main thread.
+    pub fn wait(&mut self, also: &mut [libc::pollfd], timeout: Option<Duration>) -> Got {
+        if interrupt::is_main_thread() { self.wait_on_main(also, timeout) } else { self.wait_on_thread(timeout) }
+    }
+
+    fn wait_on_main(&mut self, also: &mut [libc::pollfd], timeout: Option<Duration>) -> Got {
+        let end = timeout.map(|timeout| Instant::now() + timeout);
+        let mask = interrupt::open_mask();
+        let mut fds = vec![sys::pollfd(self.shared.main_wake.fd(), libc::POLLIN)];
+        fds.extend_from_slice(also);
+        let shared = self.shared.clone();
+        loop {
+            // Whatever was printed is said before the wait is.
+            if !self.is_waiting && shared.emitter.settle(Some(&mask)).is_err() {
+                return Got::Signal;
+            }
+            {
+                let mut state = shared.state.lock();
+                if let Some(data) = state.take_stdin(self.number, self.cell.as_ref(), self.want) {
+                    self.deliver(&mut state, &data);
+                    return Got::Data(data);
+                }
+                if let Some(request) = state.requests.pop_front() {
+                    state.is_answering = true;
+                    state.answer_is_cancelled = false;
+                    return Got::Request(request);
+                }
+                self.announce(&mut state, true);
+                state.main_is_parked = true;
+            }
+            shared.emitter.flush();
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            let waited = sys::ppoll(&mut fds, left, &mask);
+            shared.state.lock().main_is_parked = false;
+            let is_woken = fds[0].revents != 0;
+            if is_woken {
+                shared.main_wake.clear();
+            }
+            match waited {
+                Waited::Signal => return Got::Signal,
+                Waited::Timeout => return Got::Poll,
+                Waited::Ready => {
+                    also.copy_from_slice(&fds[1..]);
+                    if shared.process.take_strike() {
+                        return Got::Signal;
+                    }
+                    if also.iter().any(|fd| fd.revents != 0) {
+                        return Got::Poll;
+                    }
+                }
+            }
+        }
+    }
+
+    fn wait_on_thread(&mut self, timeout: Option<Duration>) -> Got {
+        let end = timeout.map(|timeout| Instant::now() + timeout);
+        let shared = self.shared.clone();
+        if !self.is_waiting {
+            // A thread's wait for the channel is not interruptible, so nothing but the data can come of this.
+            let _ = shared.emitter.settle(None);
+        }
+        let mut state = shared.state.lock();
+        loop {
+            if matches!(state.phase, Phase::Ended) {
+                // The runtime is gone, and this thread must not come back to it.
+                drop(state);
+                loop {
+                    std::thread::park();
+                }
+            }
+            if let Some(data) = state.take_stdin(self.number, self.cell.as_ref(), self.want) {
+                self.deliver(&mut state, &data);
+                return Got::Data(data);
+            }
+            if self.announce(&mut state, false) {
+                drop(state);
+                shared.emitter.flush();
+                state = shared.state.lock();
+                continue;
+            }
+            match end {
+                None => shared.changed.wait(&mut state),
+                Some(end) => {
+                    if shared.changed.wait_until(&mut state, end).timed_out() {
+                        return Got::Poll;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Registers the wait and says it; says it again when something arrived that was not enough. True when it was said.
+    fn announce(&mut self, state: &mut State, is_main: bool) -> bool {
+        if !self.is_waiting {
+            self.is_waiting = true;
+            state.waits.push(Wait {
+                reader: self.number,
+                cell: self.cell.clone(),
+                prompt: self.prompt.clone(),
+                is_said: false,
+                is_main,
+                stdin: Default::default(),
+                is_news: false,
+            });
+        } else {
+            let wait = state.waits.iter_mut().find(|wait| wait.reader == self.number);
+            if !wait.is_some_and(|wait| std::mem::replace(&mut wait.is_news, false)) {
+                return false;
+            }
+        }
+        // In the second dialect this would pass for the answer to a batch that another reader is about to take.
+        let is_early = self.shared.speaker.is_mcp_repl()
+            && state.waits.iter().any(|wait| wait.is_news && wait.reader != self.number);
+        let is_said = !is_early
+            && self.shared.say(&Event::InputWait {
+                prompt: &self.prompt,
+                hidden: self.hidden,
+                reader: self.number,
+                id: self.cell.as_ref().and_then(|cell| cell.id.as_deref()),
+            });
+        if let Some(wait) = state.waits.iter_mut().find(|wait| wait.reader == self.number) {
+            wait.is_said = is_said;
+        }
+        true
+    }
+
+    /// Ends the wait, so that what is sent from now on is not taken for its answer, and says what is delivered. The caller
+    /// holds the state's lock, so that this comes before whatever the data causes.
+    fn deliver(&mut self, state: &mut State, data: &[u8]) {
+        self.is_over = true;
+        if std::mem::take(&mut self.is_waiting) {
+            state.end_wait(self.number);
+        }
+        if !data.is_empty() && !matches!(self.want, Want::Peek(_)) {
+            self.say_line(data);
+        }
+        self.shared.answer_batch(state);
+    }
+
+    fn say_line(&self, data: &[u8]) {
+        let text = String::from_utf8_lossy(data.strip_suffix(b"\n").unwrap_or(data));
+        self.shared.say_soon(&Event::InputLine {
+            prompt: &self.prompt,
+            text: (!self.hidden).then_some(&text),
+            hidden: self.hidden,
+            reader: self.number,
+            id: self.cell.as_ref().and_then(|cell| cell.id.as_deref()),
+        });
+    }
+
+    /// The number of this read, as `input_wait` says it.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether the data has been given.
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if self.is_waiting && !sys::in_child() {
+            let mut state = self.shared.state.lock();
+            state.end_wait(self.number);
+            self.shared.answer_batch(&mut state);
+        }
+    }
+}

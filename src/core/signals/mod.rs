@@ -1,0 +1,8 @@
+//! Signals: SIGINT on its way to the running cell, SIGTERM and SIGHUP as requests to end, and faults.
+
+pub mod crash;
+mod dedup;
+mod flags;
+pub mod interrupt;
+mod mask;
+mod terminate;
