@@ -4,14 +4,14 @@
 //! holding either, and the control and output threads never take it at all. What is said about a change of state is
 //! appended under the state's lock, so that it is said in the order in which it happened; appending never waits.
 
-use crate::control::dialect::Speaker;
+use crate::control::codec::{Codec, Policy};
 use crate::output::emitter::Emitter;
 use crate::process::descendants::Interrupted;
 use crate::process::host::HostProcess;
 use crate::session::adopted::adopted_cell;
-use crate::session::{CellRef, Interrupt, Phase, QueuedCell, Request, Running, State};
+use crate::session::{BatchAnswer, CellRef, Effects, Emit, Interrupt, Request, Running, State};
 use crate::signals::interrupt;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,27 +37,29 @@ pub(crate) struct Shared {
     pub started_at: Instant,
     pub process: HostProcess,
     pub config: Config,
-    pub speaker: Speaker,
+    pub codec: Box<dyn Codec>,
+    pub policy: Policy,
     pub capabilities: Capabilities,
     /// What fd 0 is while nobody has put something else there.
     pub stdin_identity: Option<(libc::dev_t, libc::ino_t)>,
 }
 
 impl Shared {
-    /// Says something in the dialect of the session, after everything said so far; false when it has no words for it. Never waits.
-    pub fn say(&self, event: &Event<'_>) -> bool {
-        let line = self.speaker.encode(event);
+    /// Emits an event in the dialect of the session, after everything emitted so far; false when there are no words for it.
+    /// Never waits.
+    pub fn emit(&self, event: &Event<'_>) -> bool {
+        let line = self.codec.encode(event);
         line.inspect(|line| self.emitter.append(line)).is_some()
     }
 
     /// The same, for what nobody else may flush for a long time.
-    pub fn say_soon(&self, event: &Event<'_>) {
-        self.say(event);
+    pub fn emit_soon(&self, event: &Event<'_>) {
+        self.emit(event);
         self.emitter.flush_soon();
     }
 
-    pub fn say_worker_ready(&self) {
-        self.say(&Event::WorkerReady {
+    pub fn emit_worker_ready(&self) {
+        self.emit(&Event::WorkerReady {
             protocol: ProtocolInfo { name: NAME, version: VERSION },
             worker: WORKER,
             session_id: &self.config.session_id,
@@ -68,120 +70,144 @@ impl Shared {
         self.emitter.flush();
     }
 
-    /// Says that cells ended without having run.
-    pub fn say_discarded(&self, cells: Vec<QueuedCell>) {
-        for cell in cells {
-            let stdin = cell.stdin.len();
-            self.say(&Event::Ready(Ready {
-                id: cell.id.as_deref(),
-                outcome: Some(Outcome::Discarded),
-                elapsed_ms: Some(0.0),
-                discarded_stdin_bytes: (stdin > 0).then_some(stdin),
-                ..Ready::default()
-            }));
+    /// Makes a transition of the state and does what it asks for; nobody sees the one without the other.
+    pub fn change<T>(&self, transition: impl FnOnce(&mut State) -> (T, Effects)) -> T {
+        let mut state = self.state.lock();
+        let (result, effects) = transition(&mut state);
+        self.apply(state, effects, Interrupted::default());
+        result
+    }
+
+    /// The same for a transition that may ask for SIGINT; true when it asks for the end of the process. On the control thread.
+    pub fn change_by_signal(&self, transition: impl FnOnce(&mut State) -> Effects) -> bool {
+        // Asked of the system before the state is locked.
+        let others = self.process.others();
+        let mut state = self.state.lock();
+        let effects = transition(&mut state);
+        let force_end = effects.force_end;
+        self.apply(state, effects, others);
+        force_end
+    }
+
+    /// Does what a transition asks for, and lets the state go. `others`: the processes that a SIGINT goes to besides.
+    ///
+    /// The main thread is signalled while the state is locked, so that no signal comes in another cell than it is for. It is woken
+    /// afterwards, or it would wake into the lock.
+    fn apply(&self, state: MutexGuard<'_, State>, effects: Effects, others: Interrupted) {
+        if effects.send_sigint {
+            self.process.send_sigint(&self.main_wake, &others);
+        } else if effects.resend_sigint {
+            interrupt::nudge();
+        }
+        let has_events = !effects.events.is_empty();
+        effects.events.into_iter().for_each(|event| self.emit_effect(event));
+        if effects.wake_control {
+            self.control_wake.set();
+        }
+        if effects.wake_threads {
+            self.changed.notify_all();
+        }
+        let last_cell = state.last_cell();
+        drop(state);
+        if effects.wake_main {
+            self.main_wake.set();
+        }
+        if has_events {
+            self.emitter.flush();
+        }
+        if effects.send_sigint {
+            self.interrupt_rest(others, last_cell);
         }
     }
 
-    /// Says how a cell ended, and from then on output carries no cell's id.
-    pub fn say_cell_end<'a>(&self, state: &mut State, running: &'a Running, mut ready: Ready<'a>) {
+    /// Emits what a transition asks for. The caller holds the state's lock.
+    pub fn emit_effect(&self, event: Emit) {
+        match event {
+            Emit::Ready => {
+                self.emit(&Event::Ready(Ready::default()));
+            }
+            Emit::Discarded(cell) => {
+                let stdin = cell.stdin.len();
+                self.emit(&Event::Ready(Ready {
+                    id: cell.id.as_deref(),
+                    outcome: Some(Outcome::Discarded),
+                    elapsed_ms: Some(0.0),
+                    discarded_stdin_bytes: (stdin > 0).then_some(stdin),
+                    ..Ready::default()
+                }));
+            }
+            Emit::Cancelled(request) => self.answer(&request.rpc.id, &Err(cancelled_refusal(&request))),
+        }
+    }
+
+    /// Emits how a cell ended, and from then on output carries no cell's id. `effects`: what its end asks for.
+    pub fn emit_cell_end<'a>(&self, state: &mut State, running: &'a Running, mut ready: Ready<'a>, effects: &Effects) {
         ready.id = running.cell.id.as_deref();
-        // Microseconds are as fine as this is worth saying.
+        // Microseconds are as fine as this is worth telling.
         ready.elapsed_ms = Some(running.started.elapsed().as_micros() as f64 / 1000.0);
         ready.discarded_stdin_bytes = (running.dropped_stdin > 0).then_some(running.dropped_stdin);
         ready.timed_out = running.timed_out;
-        let line = match state.waits.first() {
+        let is_last = !state.has_queued_cells() && effects.events.is_empty();
+        if self.policy.answers_each_batch && state.has_waits() && is_last {
             // The next batch is for that wait, so its prompt is the answer.
-            Some(_) if self.speaker.is_mcp_repl() && state.queue.is_empty() && running.discarded.is_empty() => {
-                self.emitter.append_and_set_cell(b"", None);
-                return self.answer_batch(state);
-            }
-            _ => self.speaker.encode(&Event::Ready(ready)).unwrap_or_default(),
-        };
+            self.emitter.append_and_set_cell(b"", None);
+            return self.answer_batch(state);
+        }
+        let line = self.codec.encode(&Event::Ready(ready)).unwrap_or_default();
         self.emitter.append_and_set_cell(&line, None);
     }
 
-    /// In the second dialect: answers a batch that nothing else will answer. A wait that could not be said so far is the
-    /// answer; else the batch is answered once the main thread can take another.
+    /// Where each batch has one answer: answers a batch that nothing else will answer, if it is time.
     pub fn answer_batch(&self, state: &mut State) {
-        if !self.speaker.owes_answer() || state.waits.iter().any(|wait| wait.is_news) {
+        if !self.codec.owes_answer() {
             return;
         }
-        let can_take = match state.phase {
-            Phase::Idle => state.queue.is_empty(),
-            Phase::Running(_) => state.main_waits(),
-            _ => false,
-        };
-        let unsaid = state.waits.iter().position(|wait| !wait.is_said);
-        match state.waits.get_mut(unsaid.unwrap_or(0)) {
-            Some(wait) if can_take || unsaid.is_some() => {
-                wait.is_said = true;
-                self.say_soon(&Event::InputWait { prompt: &wait.prompt, hidden: false, reader: wait.reader, id: None });
+        match state.on_batch_answer_due() {
+            Some(BatchAnswer::Wait { reader, prompt }) => {
+                self.emit_soon(&Event::InputWait { prompt: &prompt, hidden: false, reader, id: None });
             }
-            None if can_take => self.say_soon(&Event::Ready(Ready::default())),
-            _ => {}
+            Some(BatchAnswer::Ready) => self.emit_soon(&Event::Ready(Ready::default())),
+            None => {}
         }
     }
 
     /// Answers a JSON-RPC request, or a line that was refused.
     pub fn answer(&self, id: &Value, answer: &Result<Value, Refusal>) {
-        if self.speaker.is_mcp_repl() {
-            return;
+        if self.policy.answers_requests {
+            self.emitter.append_answer(&match answer {
+                Ok(result) => line(&Response::result(id, result)),
+                Err(refusal) => line(&Response::refusal(refusal)),
+            });
         }
-        self.emitter.append_answer(&match answer {
-            Ok(result) => line(&Response::result(id, result)),
-            Err(refusal) => line(&Response::refusal(refusal)),
-        });
     }
 
-    /// Interrupts as a message asks. `says_ready`: when idle a bare `ready` answers it.
-    pub fn interrupt(&self, id: Option<&str>, says_ready: bool) -> bool {
+    /// Interrupts as a message asks; tells whether there was something to stop. `with_ready`: when idle a bare `ready` answers
+    /// it. On the control thread.
+    pub fn interrupt(&self, id: Option<&str>, with_ready: bool) -> bool {
         let others = self.process.others();
         let mut state = self.state.lock();
-        let Interrupt { strike, discarded, bare_ready, cancelled, delivered } = state.interrupt(id);
-        // The claim is made even when nothing is struck: the signal that belongs to this message must strike nothing either.
+        let Interrupt { mut effects, was_idle, has_stopped } = state.on_interrupt(id, Instant::now());
+        // Recorded also when no signal is sent: the one that belongs to this message must not interrupt anything either.
         let is_first = interrupt::claim(interrupt::Way::Message);
-        let is_answered = !is_first && bare_ready && interrupt::take_answer();
+        let is_answered = !is_first && was_idle && interrupt::take_answer();
         if !is_answered {
-            self.speaker.note_interrupt();
-        }
-        if strike {
-            if is_first {
-                self.process.strike(&self.main_wake, &others);
+            self.codec.on_interrupt();
+            if was_idle && with_ready {
+                effects.events.push(Emit::Ready);
             }
-            // Also when the signal came first: a system call that began at that moment has not noticed it.
-            state.struck(Instant::now());
         }
-        self.say_discarded(discarded);
-        for request in cancelled {
-            self.answer(&request.rpc.id, &Err(cancelled_refusal(&request)));
-        }
-        if bare_ready && says_ready && !is_answered {
-            self.say(&Event::Ready(Ready::default()));
-        }
-        let last_cell = state.last_cell();
-        drop(state);
-        self.emitter.flush();
-        if strike && is_first {
-            self.interrupt_rest(others, last_cell);
-        }
-        delivered
+        effects.send_sigint &= is_first;
+        self.apply(state, effects, others);
+        has_stopped
     }
 
-    /// Passes an interrupt on to processes that were not there when the main thread was struck: until the next cell starts,
+    /// Passes an interrupt on to processes that were not there when the main thread was signalled: until the next cell starts,
     /// whose processes it is not for. `last_cell`: the last one that had started by then.
-    pub fn interrupt_rest(&self, others: Interrupted, last_cell: u64) {
+    fn interrupt_rest(&self, others: Interrupted, last_cell: u64) {
         self.process.interrupt_rest(others, || {
             let state = self.state.lock();
             (state.last_cell() == last_cell).then_some(state)
         });
-    }
-
-    /// The state changed: whoever waits looks again.
-    pub fn wake_waiters(&self, state: &State) {
-        if state.main_is_parked {
-            self.main_wake.set();
-        }
-        self.changed.notify_all();
     }
 
     /// Ends the process without the runtime's help.
@@ -206,7 +232,7 @@ impl Shared {
     /// Clears up, and says `session_end`.
     pub fn last_words(&self, end: SessionEnd) {
         self.clear_up();
-        if let Some(line) = self.speaker.encode(&Event::SessionEnd(end)) {
+        if let Some(line) = self.codec.encode(&Event::SessionEnd(end)) {
             self.emitter.append_last(&line);
         }
         self.emitter.flush_within(LAST_WORDS);

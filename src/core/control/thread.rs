@@ -4,7 +4,7 @@
 //! and while the supervisor does not read.
 
 use crate::control::shared::Shared;
-use crate::session::{Due, Phase, Request, Routed, State};
+use crate::session::{Effects, Request};
 use crate::signals::interrupt;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -14,9 +14,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use worker_protocol::framing::{Line, Lines};
 use worker_protocol::{Code, EndReason, Incoming, InputBatch, MAX_LINE, Refusal, Response, Rpc, SessionEnd, line};
-
-/// So many requests may wait for the main thread.
-const MAX_REQUESTS: usize = 100;
 
 /// Once nothing can be waited for any more, deadlines are looked at so often.
 const CLOSED_PAUSE: Duration = Duration::from_millis(20);
@@ -50,7 +47,7 @@ impl Control {
             let deadline = self.shared.state.lock().next_deadline();
             let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let request_fd = self.requests.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-            let is_gone = self.shared.state.lock().is_gone;
+            let is_gone = self.shared.state.lock().is_gone();
             let event_fd = if is_gone { -1 } else { self.shared.emitter.sink.fd() };
             let config = &self.shared.config;
             let mut fds = [
@@ -135,8 +132,8 @@ impl Control {
             Line::Whole(line) => Incoming::parse(line),
         };
         let incoming = match incoming {
-            Err(refusal) if self.shared.speaker.is_mcp_repl() => self.protocol_error(&refusal.message),
-            Ok(incoming) => Ok(self.shared.speaker.understand(incoming).unwrap_or_else(|why| self.protocol_error(why))),
+            Err(refusal) if self.shared.policy.refusals_end_the_session => self.protocol_error(&refusal.message),
+            Ok(incoming) => Ok(self.shared.codec.decode(incoming).unwrap_or_else(|why| self.protocol_error(why))),
             refused => refused,
         };
         match incoming {
@@ -151,47 +148,37 @@ impl Control {
     }
 
     fn take_batch(&self, mut batch: InputBatch) {
-        let mut state = self.shared.state.lock();
-        interrupt::take_batch(matches!(state.phase, Phase::Idle));
-        self.shared.speaker.direct(&mut batch, !state.waits.is_empty());
-        let routed = state.route(batch);
-        if routed.is_ok() {
-            self.shared.speaker.note_batch();
-        }
-        match routed {
-            Ok(Routed::Queued | Routed::ToMain) => {
-                // Not under the lock: the main thread would wake into it.
-                let is_parked = state.main_is_parked;
-                drop(state);
-                if is_parked {
-                    self.shared.main_wake.set();
+        let shared = &self.shared;
+        let refused = shared.change(|state| {
+            interrupt::take_batch(state.is_idle());
+            shared.codec.direct(&mut batch, state.has_waits());
+            match state.on_batch(batch) {
+                Ok((_, effects)) => {
+                    shared.codec.on_batch();
+                    (None, effects)
                 }
+                Err(refusal) => (Some(refusal), Effects::default()),
             }
-            // A thread that waits, or one that looks for input (`select`).
-            Ok(Routed::ToThread | Routed::Ahead) => self.shared.wake_waiters(&state),
-            Err(refusal) => {
-                drop(state);
-                if self.shared.speaker.is_mcp_repl() && refusal.code != Code::Ending {
-                    // There are no words for a refusal, and a batch without an answer would be waited for in vain.
-                    self.protocol_error(&refusal.message);
-                }
-                self.shared.answer(&Value::Null, &Err(refusal));
-            }
+        });
+        let Some(refusal) = refused else { return };
+        if shared.policy.refusals_end_the_session && refusal.code != Code::Ending {
+            // There are no words for a refusal, and a batch without an answer would be waited for in vain.
+            self.protocol_error(&refusal.message);
         }
+        shared.answer(&Value::Null, &Err(refusal));
     }
 
     fn shut_down(&self, grace_ms: Option<u64>, message: Option<String>) {
-        let mut state = self.shared.state.lock();
-        state.shut_down(grace_ms.or(self.shared.speaker.default_grace_ms()), message, Instant::now());
-        self.shared.wake_waiters(&state);
+        let grace_ms = grace_ms.or(self.shared.policy.grace_ms);
+        self.shared.change(|state| ((), state.on_shutdown(grace_ms, message, Instant::now())));
     }
 
     fn take_signal(&self) {
         if interrupt::take_signalled() {
-            self.shared.state.lock().struck(Instant::now());
+            self.shared.state.lock().on_signal(Instant::now());
         }
         if let Some(name) = interrupt::take_end_signal() {
-            if self.shared.state.lock().ending.is_some() {
+            if self.shared.state.lock().is_ending() {
                 self.force(name);
             }
             self.shut_down(None, Some(name.to_owned()));
@@ -200,8 +187,7 @@ impl Control {
 
     fn supervisor_gone(&self) {
         self.shared.emitter.set_gone();
-        self.do_due(|state| state.supervisor_gone(Instant::now()));
-        self.shared.wake_waiters(&self.shared.state.lock());
+        self.shared.change_by_signal(|state| state.on_supervisor_gone(Instant::now()));
     }
 
     fn take_deadlines(&self) {
@@ -209,35 +195,14 @@ impl Control {
         if self.shared.state.lock().next_deadline().is_none_or(|deadline| deadline > now) {
             return;
         }
-        if self.do_due(|state| state.due(now)) == Due::Force {
+        if self.shared.change_by_signal(|state| state.on_deadline(now)) {
             self.force("forced");
         }
     }
 
-    /// Signals what is to be signalled, and tells what is due. The main thread is signalled while the state is locked, so that
-    /// no signal comes in another cell than it is for.
-    fn do_due(&self, decide: impl FnOnce(&mut State) -> Due) -> Due {
-        let others = self.shared.process.others();
-        let mut state = self.shared.state.lock();
-        let due = decide(&mut state);
-        match due {
-            Due::Nothing | Due::Force => {}
-            Due::Nudge => interrupt::nudge(),
-            Due::Strike => {
-                self.shared.process.strike(&self.shared.main_wake, &others);
-                state.struck(Instant::now());
-                self.shared.wake_waiters(&state);
-                let last_cell = state.last_cell();
-                drop(state);
-                self.shared.interrupt_rest(others, last_cell);
-            }
-        }
-        due
-    }
-
     /// Ends the process at once; an end that the user's code asked for keeps its reason and its number.
     fn force(&self, message: &str) {
-        let asked = self.shared.state.lock().exit.clone();
+        let asked = self.shared.state.lock().exit().cloned();
         let end = asked.unwrap_or(SessionEnd::new(EndReason::Shutdown)).with_message(message);
         let status = end.exit_status();
         self.shared.force_end(end, status)
@@ -277,24 +242,29 @@ impl Control {
         if !rpc.params.is_object() {
             return Err(Refusal::new(Code::BadParams, "`params` is an object"));
         }
-        let mut state = self.shared.state.lock();
-        if !state.can_answer() || state.requests.len() >= MAX_REQUESTS {
-            return Err(Refusal::new(Code::Busy, "the interpreter is busy: ask again when the cell has ended"));
-        }
-        state.requests.push_back(Request { rpc });
-        self.shared.wake_waiters(&state);
-        Ok(())
+        let mut refused = Ok(());
+        self.shared.change(|state| {
+            let effects = state.on_request(Request { rpc });
+            (
+                (),
+                effects.unwrap_or_else(|refusal| {
+                    refused = Err(refusal);
+                    Effects::default()
+                }),
+            )
+        });
+        refused
     }
 
     fn status(&self) -> Value {
-        let state = self.shared.state.lock();
+        let state = self.shared.state.lock().status();
         let now = Instant::now();
         json!({
-            "state": state.status_word(),
-            "id": state.running().and_then(|running| running.cell.id.clone()),
-            "queued_cells": state.queue.len(),
-            "background_waits": state.waits.iter().filter(|wait| !wait.is_main).count(),
-            "queued_stdin_bytes": state.queued_stdin_bytes(),
+            "state": state.word,
+            "id": state.id,
+            "queued_cells": state.queued_cells,
+            "background_waits": state.background_waits,
+            "queued_stdin_bytes": state.queued_stdin_bytes,
             "session_id": self.shared.config.session_id,
             "pid": std::process::id(),
             "uptime_ms": now.duration_since(self.shared.started_at).as_millis() as u64,

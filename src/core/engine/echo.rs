@@ -78,7 +78,7 @@ fn run(engine: &Engine, line: &str) -> Result<(), Stop> {
         }
         "join" => READERS.take().into_iter().for_each(|reader| reader.join().unwrap()),
         "spin" => {
-            while !engine.take_strike() {
+            while !engine.take_sigint() {
                 std::thread::yield_now();
             }
             return Err(Stop::Interrupted);

@@ -3,7 +3,6 @@
 #![expect(unsafe_code, reason = "C's exit handlers")]
 
 use super::Engine;
-use crate::session::Phase;
 use crate::signals::interrupt;
 use parking_lot::Mutex;
 use std::sync::OnceLock;
@@ -69,7 +68,7 @@ fn say_end(status: Option<libc::c_int>) {
         interrupt::forbid();
     }
     let Some(state) = engine.0.state.try_lock_for(PATIENCE) else { return };
-    let (has_ended, is_up) = (matches!(state.phase, Phase::Ended), !matches!(state.phase, Phase::Starting { .. }));
+    let (has_ended, is_up) = (state.has_ended(), !state.is_starting());
     drop(state);
     if has_ended {
         return;

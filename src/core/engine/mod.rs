@@ -13,7 +13,7 @@ mod saying;
 pub use saying::Image;
 
 use crate::control;
-use crate::control::dialect::Speaker;
+use crate::control::codec::{self, Codec};
 use crate::control::shared::{LAST_WORDS, Shared, cancelled_refusal};
 use crate::engine::reader::{Ask, Reader};
 use crate::output;
@@ -22,7 +22,7 @@ use crate::output::emitter::{Emitter, Sink};
 use crate::process::descendants;
 use crate::process::fork;
 use crate::process::host::HostProcess;
-use crate::session::{CellRef, Phase, Request, Stage, State};
+use crate::session::{CellRef, NextTurn, Request, State};
 use crate::signals::crash;
 use crate::signals::interrupt;
 use parking_lot::{Condvar, Mutex};
@@ -33,8 +33,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use sys::{Waited, Wake};
-use worker_protocol::config::{Config, Dialect};
-use worker_protocol::line_writer::TextEncoding;
+use worker_protocol::config::Config;
 use worker_protocol::{Capabilities, EndReason, ErrorInfo, Event, Outcome, Ready, Refusal, RuntimeInfo, SessionEnd};
 
 /// The session could not be opened.
@@ -77,25 +76,30 @@ struct Parts {
     capture: Option<Capture>,
     stdin_identity: Option<(libc::dev_t, libc::ino_t)>,
     process: HostProcess,
+    codec: Box<dyn Codec>,
 }
 
 impl Parts {
     fn assemble(self, started_at: Instant) -> io::Result<Shared> {
-        let Parts { config, capabilities, sink, capture, stdin_identity, process } = self;
-        let encoding = match config.dialect {
-            Dialect::Worker => TextEncoding::Text,
-            Dialect::McpRepl => TextEncoding::Base64,
-        };
+        let Parts { config, capabilities, sink, capture, stdin_identity, process, codec } = self;
+        let policy = codec.policy();
         let control_wake = Arc::new(Wake::new()?);
         Ok(Shared {
             state: Mutex::new(State::new(started_at)),
             changed: Condvar::new(),
-            emitter: Arc::new(Emitter::new(sink, capture, encoding, control_wake.clone())?),
+            emitter: Arc::new(Emitter::new(
+                sink,
+                capture,
+                policy.encoding,
+                policy.flushes_each_write,
+                control_wake.clone(),
+            )?),
             main_wake: Wake::new()?,
             control_wake,
             started_at,
             process,
-            speaker: Speaker::new(config.dialect),
+            codec,
+            policy,
             config,
             capabilities,
             stdin_identity,
@@ -118,7 +122,7 @@ impl Engine {
         Engine::open_all(config, capabilities).inspect_err(|error| {
             fork::write_diagnostic(config.diagnostics_fd, &error.to_string());
             let end = SessionEnd { exit_code: Some(1), ..SessionEnd::new(EndReason::StartupFailed) };
-            let line = Speaker::new(config.dialect).encode(&Event::SessionEnd(end.with_message(error.to_string())));
+            let line = codec::open(config.dialect).encode(&Event::SessionEnd(end.with_message(error.to_string())));
             if let (Ok(channel), Some(line)) = (&channel, line) {
                 // Nobody is told when nobody listens.
                 let _ = sys::write(channel.as_raw_fd(), &line);
@@ -144,18 +148,19 @@ impl Engine {
             [Some(config.diagnostics_fd), config.parent_pidfd, config.control_stdin, config.listener, config.end_pipe];
         others.into_iter().flatten().try_for_each(|fd| sys::set_cloexec(fd, true))?;
         let sink = Sink::new(events)?;
-        let is_ours = config.dialect == Dialect::Worker;
-        let capture = if is_ours { Some(Capture::install()?) } else { None };
-        // The second dialect leaves fd 0 as it is; what a program puts in its place later is the program's own.
-        let stdin_identity = if is_ours { Some(capture::install_empty_stdin()?) } else { sys::identity(0).ok() };
-        let parts = Parts { config, capabilities, sink, capture, stdin_identity, process: HostProcess::Own };
+        let codec = codec::open(config.dialect);
+        let takes_over = codec.policy().takes_over_stdio;
+        let capture = if takes_over { Some(Capture::install()?) } else { None };
+        // Where fd 0 stays as it is, what a program puts in its place later is the program's own.
+        let stdin_identity = if takes_over { Some(capture::install_empty_stdin()?) } else { sys::identity(0).ok() };
+        let parts = Parts { config, capabilities, sink, capture, stdin_identity, process: HostProcess::Own, codec };
         let shared = Arc::new(parts.assemble(started_at)?);
         let emitter = shared.emitter.clone();
         let mut ours = vec![requests.as_raw_fd(), emitter.sink.fd()];
         ours.extend(emitter.capture.iter().flat_map(Capture::fds));
         ours.extend(shared.config.listener);
         sys::own_process(sys::InChild { close: ours, call: &[interrupt::adopt_forked_thread, crash::forget_notes] });
-        shared.say_worker_ready();
+        shared.emit_worker_ready();
         interrupt::catch_end_signals(shared.control_wake.fd());
         sys::go_on_when_the_parent_dies();
         output::thread::spawn(emitter.clone(), crash::attend)?;
@@ -172,11 +177,11 @@ impl Engine {
         interrupt::adopt_test_thread();
         let capabilities =
             Capabilities { images: true, displays: true, requests: vec!["status", "echo"], limits: None };
-        let process = HostProcess::Test { is_struck: Default::default() };
-        let parts =
-            Parts { config, capabilities, sink: Sink::new(events)?, capture: None, stdin_identity: None, process };
+        let process = HostProcess::Test { is_interrupted: Default::default() };
+        let (sink, codec) = (Sink::new(events)?, codec::open(config.dialect));
+        let parts = Parts { config, capabilities, sink, capture: None, stdin_identity: None, process, codec };
         let shared = Arc::new(parts.assemble(Instant::now())?);
-        shared.say_worker_ready();
+        shared.emit_worker_ready();
         output::thread::spawn(shared.emitter.clone(), || {})?;
         control::thread::spawn(shared.clone(), requests)?;
         Ok(Engine(shared))
@@ -184,20 +189,20 @@ impl Engine {
 
     /// What a test's engine does where a runtime's would be interrupted.
     #[cfg(test)]
-    pub(crate) fn take_strike(&self) -> bool {
-        self.0.process.take_strike()
+    pub(crate) fn take_sigint(&self) -> bool {
+        self.0.process.take_sigint()
     }
 
     /// The runtime is up: says the first `ready`. From now on cells are given out.
     pub fn started(&self, runtime: &RuntimeInfo) {
         self.settle();
         self.0.emitter.take_startup_stderr(true);
-        self.0.process.drop_strike();
+        self.0.process.drop_sigint();
         let mut state = self.0.state.lock();
-        let Phase::Starting { discarded } = std::mem::replace(&mut state.phase, Phase::Idle) else { return };
+        let Some(effects) = state.on_started() else { return };
         let startup_ms = self.0.started_at.elapsed().as_micros() as f64 / 1000.0;
-        self.0.say(&Event::Ready(Ready { runtime: Some(runtime), startup_ms: Some(startup_ms), ..Ready::default() }));
-        self.0.say_discarded(discarded);
+        self.0.emit(&Event::Ready(Ready { runtime: Some(runtime), startup_ms: Some(startup_ms), ..Ready::default() }));
+        effects.events.into_iter().for_each(|event| self.0.emit_effect(event));
         drop(state);
         self.0.emitter.flush();
     }
@@ -215,7 +220,7 @@ impl Engine {
                 if let Some(turn) = self.take_turn(&mut state) {
                     return turn;
                 }
-                state.main_is_parked = true;
+                state.on_parked(true);
             }
             let mask = interrupt::open_mask();
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
@@ -229,13 +234,13 @@ impl Engine {
                 also.copy_from_slice(&fds[1..]);
                 waited
             };
-            shared.state.lock().main_is_parked = false;
+            shared.state.lock().on_parked(false);
             match waited {
                 Waited::Signal => return Turn::Signal,
                 Waited::Timeout => return Turn::Poll,
                 Waited::Ready => shared.main_wake.clear(),
             }
-            if shared.process.take_strike() {
+            if shared.process.take_sigint() {
                 return Turn::Signal;
             }
             if also.iter().any(|fd| fd.revents != 0) {
@@ -247,41 +252,38 @@ impl Engine {
     /// Runs `body` between cells: it serves something of the runtime's own, such as an event handler, and an interrupt is to stop
     /// it. It leaves SIGINT blocked. Afterwards no such interrupt is left, but for what the runtime has noted itself.
     pub fn serve<T>(&self, body: impl FnOnce() -> T) -> T {
-        self.0.state.lock().is_serving = true;
+        self.0.state.lock().on_serving(true);
         let result = body();
-        self.0.state.lock().is_serving = false;
-        self.0.process.drop_strike();
+        self.0.state.lock().on_serving(false);
+        self.0.process.drop_sigint();
         result
     }
 
     fn take_turn(&self, state: &mut State) -> Option<Turn> {
+        let now = Instant::now();
         if self.0.emitter.has_lost_channel() {
-            state.supervisor_gone(Instant::now());
+            // The main thread is here and needs no signal; others wait for input that does not come any more.
+            let _ = state.on_supervisor_gone(now);
+            self.0.changed.notify_all();
         }
-        if matches!(state.phase, Phase::Finalizing | Phase::Ended) || state.is_gone {
-            return Some(Turn::End);
-        }
-        if let Some(request) = state.requests.pop_front() {
-            self.0.process.drop_strike();
-            state.is_answering = true;
-            state.answer_is_cancelled = false;
-            return Some(Turn::Request(request));
-        }
-        if state.ending.as_ref().is_some_and(|ending| ending.stage == Stage::Last) {
-            return Some(Turn::End);
-        }
-        if let Some((cell, code)) = state.start_cell(Instant::now()) {
-            if state.running().is_some_and(|running| running.deadline.is_some()) {
-                self.0.control_wake.set();
+        Some(match state.on_free(now)? {
+            NextTurn::End => Turn::End,
+            NextTurn::Request(request) => {
+                self.0.process.drop_sigint();
+                Turn::Request(request)
             }
-            self.0.emitter.append_and_set_cell(b"", cell.id.as_deref());
-            // A signal that came before this stopped nothing, also one that another thread has passed on and that is still on
-            // its way: the message that belongs to it still has its cell to stop.
-            self.0.process.drop_strike();
-            interrupt::forget_signal();
-            return Some(Turn::Cell(Cell { cell, code }));
-        }
-        state.ending.is_some().then_some(Turn::End)
+            NextTurn::Cell { cell, code, effects } => {
+                if effects.wake_control {
+                    self.0.control_wake.set();
+                }
+                self.0.emitter.append_and_set_cell(b"", cell.id.as_deref());
+                // A signal that came before this stopped nothing, also one that another thread has passed on and that is still
+                // on its way: the message that belongs to it still has its cell to stop.
+                self.0.process.drop_sigint();
+                interrupt::forget_signal();
+                Turn::Cell(Cell { cell, code })
+            }
+        })
     }
 
     /// The running cell is over: everything it printed, then its `ready`. Main thread; blocks SIGINT and leaves it
@@ -292,13 +294,13 @@ impl Engine {
         self.settle();
         let mut state = self.0.state.lock();
         interrupt::note_answer();
-        if let Some(mut running) = state.finish_cell(Instant::now()) {
-            let discarded = std::mem::take(&mut running.discarded);
-            self.0.say_cell_end(&mut state, &running, Ready { outcome: Some(outcome), error, ..Ready::default() });
-            self.0.say_discarded(discarded);
+        if let Some((running, effects)) = state.on_cell_end(Instant::now()) {
+            let ready = Ready { outcome: Some(outcome), error, ..Ready::default() };
+            self.0.emit_cell_end(&mut state, &running, ready, &effects);
+            effects.events.into_iter().for_each(|event| self.0.emit_effect(event));
         }
         drop(state);
-        self.0.process.drop_strike();
+        self.0.process.drop_sigint();
         self.0.emitter.flush();
     }
 
@@ -310,8 +312,7 @@ impl Engine {
     /// Answers a request that a turn or a reader gave.
     pub fn respond(&self, request: &Request, answer: Result<serde_json::Value, Refusal>) {
         let mut state = self.0.state.lock();
-        state.is_answering = false;
-        let answer = if std::mem::replace(&mut state.answer_is_cancelled, false) {
+        let answer = if state.on_answer() {
             Err(cancelled_refusal(request))
         } else {
             answer.map_err(|refusal| Refusal { rpc_id: request.rpc.id.clone(), ..refusal })
@@ -319,7 +320,7 @@ impl Engine {
         self.0.answer(&request.rpc.id, &answer);
         if state.running().is_none() {
             drop(state);
-            self.0.process.drop_strike();
+            self.0.process.drop_sigint();
         }
     }
 
@@ -346,17 +347,15 @@ impl Engine {
     /// The user's code has ended the runtime, which is to be said as `end`: cells that still wait get no other answer.
     pub fn begin_exit(&self, end: &SessionEnd) {
         self.settle();
-        let mut state = self.0.state.lock();
-        state.begin_exit(end.clone(), Instant::now());
-        self.0.emitter.append_and_set_cell(b"", None);
-        self.0.control_wake.set();
-        self.0.wake_waiters(&state);
+        self.0.change(|state| {
+            self.0.emitter.append_and_set_cell(b"", None);
+            ((), state.on_exit(end.clone(), Instant::now()))
+        });
     }
 
     /// The last `End` turn was taken and the runtime is about to finalise.
     pub fn begin_finalizing(&self) {
-        let mut state = self.0.state.lock();
-        state.phase = Phase::Finalizing;
+        self.0.state.lock().on_finalizing();
     }
 
     /// After finalisation: ends what is left of the session's processes, delivers what they wrote, and says
@@ -365,10 +364,7 @@ impl Engine {
         if fork::in_child() {
             return 0;
         }
-        let mut state = self.0.state.lock();
-        state.phase = Phase::Ended;
-        let message = state.ending.as_ref().and_then(|ending| ending.message.clone());
-        drop(state);
+        let message = self.0.state.lock().on_end();
         let end = end.unwrap_or(SessionEnd { message, ..SessionEnd::new(EndReason::Shutdown) });
         let status = end.exit_status();
         self.0.last_words(end);

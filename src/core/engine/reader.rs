@@ -2,7 +2,7 @@
 
 use crate::control::shared::Shared;
 use crate::session::stdin::Want;
-use crate::session::{CellRef, Phase, Request, State, Wait};
+use crate::session::{CellRef, NewWait, Request, State};
 use crate::signals::interrupt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -52,7 +52,7 @@ impl Reader {
     pub(crate) fn new(shared: Arc<Shared>, ask: Ask<'_>) -> Reader {
         let (number, cell) = {
             let mut state = shared.state.lock();
-            (state.new_reader(), shared.current_cell(&state))
+            (state.on_new_reader(), shared.current_cell(&state))
         };
         Reader {
             shared,
@@ -100,18 +100,16 @@ impl Reader {
                     self.deliver(&mut state, &data);
                     return Got::Data(data);
                 }
-                if let Some(request) = state.requests.pop_front() {
-                    state.is_answering = true;
-                    state.answer_is_cancelled = false;
+                if let Some(request) = state.on_request_taken() {
                     return Got::Request(request);
                 }
                 self.announce(&mut state, true);
-                state.main_is_parked = true;
+                state.on_parked(true);
             }
             shared.emitter.flush();
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
             let waited = sys::ppoll(&mut fds, left, &mask);
-            shared.state.lock().main_is_parked = false;
+            shared.state.lock().on_parked(false);
             let is_woken = fds[0].revents != 0;
             if is_woken {
                 shared.main_wake.clear();
@@ -121,7 +119,7 @@ impl Reader {
                 Waited::Timeout => return Got::Poll,
                 Waited::Ready => {
                     also.copy_from_slice(&fds[1..]);
-                    if shared.process.take_strike() {
+                    if shared.process.take_sigint() {
                         return Got::Signal;
                     }
                     if also.iter().any(|fd| fd.revents != 0) {
@@ -141,7 +139,7 @@ impl Reader {
         }
         let mut state = shared.state.lock();
         loop {
-            if matches!(state.phase, Phase::Ended) {
+            if state.has_ended() {
                 // The runtime is gone, and this thread must not come back to it.
                 drop(state);
                 loop {
@@ -171,36 +169,21 @@ impl Reader {
 
     /// Registers the wait and says it; says it again when something arrived that was not enough. True when it was said.
     fn announce(&mut self, state: &mut State, is_main: bool) -> bool {
-        if !self.is_waiting {
-            self.is_waiting = true;
-            state.waits.push(Wait {
-                reader: self.number,
-                cell: self.cell.clone(),
-                prompt: self.prompt.clone(),
-                is_said: false,
-                is_main,
-                stdin: Default::default(),
-                is_news: false,
-            });
-        } else {
-            let wait = state.waits.iter_mut().find(|wait| wait.reader == self.number);
-            if !wait.is_some_and(|wait| std::mem::replace(&mut wait.is_news, false)) {
-                return false;
-            }
+        self.is_waiting = true;
+        let (reader, cell) = (self.number, self.cell.as_ref());
+        if !state.on_wait(NewWait { reader, cell, prompt: &self.prompt, is_main }) {
+            return false;
         }
-        // In the second dialect this would pass for the answer to a batch that another reader is about to take.
-        let is_early = self.shared.speaker.is_mcp_repl()
-            && state.waits.iter().any(|wait| wait.is_news && wait.reader != self.number);
-        let is_said = !is_early
-            && self.shared.say(&Event::InputWait {
+        // This would pass for the answer to a batch that another reader is about to take.
+        let is_early = self.shared.policy.answers_each_batch && state.another_needs_more(reader);
+        let is_emitted = !is_early
+            && self.shared.emit(&Event::InputWait {
                 prompt: &self.prompt,
                 hidden: self.hidden,
-                reader: self.number,
+                reader,
                 id: self.cell.as_ref().and_then(|cell| cell.id.as_deref()),
             });
-        if let Some(wait) = state.waits.iter_mut().find(|wait| wait.reader == self.number) {
-            wait.is_said = is_said;
-        }
+        state.on_wait_emitted(reader, is_emitted);
         true
     }
 
@@ -209,17 +192,17 @@ impl Reader {
     fn deliver(&mut self, state: &mut State, data: &[u8]) {
         self.is_over = true;
         if std::mem::take(&mut self.is_waiting) {
-            state.end_wait(self.number);
+            state.on_wait_end(self.number);
         }
         if !data.is_empty() && !matches!(self.want, Want::Peek(_)) {
-            self.say_line(data);
+            self.emit_line(data);
         }
         self.shared.answer_batch(state);
     }
 
-    fn say_line(&self, data: &[u8]) {
+    fn emit_line(&self, data: &[u8]) {
         let text = String::from_utf8_lossy(data.strip_suffix(b"\n").unwrap_or(data));
-        self.shared.say_soon(&Event::InputLine {
+        self.shared.emit_soon(&Event::InputLine {
             prompt: &self.prompt,
             text: (!self.hidden).then_some(&text),
             hidden: self.hidden,
@@ -243,7 +226,7 @@ impl Drop for Reader {
     fn drop(&mut self) {
         if self.is_waiting && !sys::in_child() {
             let mut state = self.shared.state.lock();
-            state.end_wait(self.number);
+            state.on_wait_end(self.number);
             self.shared.answer_batch(&mut state);
         }
     }

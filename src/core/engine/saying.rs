@@ -58,27 +58,10 @@ impl Engine {
         }
     }
 
-    /// Writes all of `bytes`. The same rules.
-    pub fn write_bytes(&self, stream: Stream, role: Option<Role>, bytes: &[u8]) -> Result<(), Interrupted> {
-        if fork::in_child() {
-            fork::write_raw(stream, bytes);
-            return Ok(());
-        }
-        let mut done = 0;
-        loop {
-            let taken = self.offer_bytes(stream, role, &bytes[done..]);
-            if taken >= bytes.len() - done {
-                return if self.flushes_writes() { self.flush() } else { Ok(()) };
-            }
-            done += taken;
-            self.wait_for_room()?;
-        }
-    }
-
-    /// Whether text must be in the channel before the call that writes it returns, as the second dialect has it: whoever uses
+    /// Whether text must be in the channel before the call that writes it returns: whoever uses
     /// [`Engine::offer`] then flushes after it.
     pub fn flushes_writes(&self) -> bool {
-        self.0.speaker.is_mcp_repl()
+        self.0.policy.flushes_each_write
     }
 
     /// Tries to put everything into the channel without waiting; true when nothing is left.
@@ -109,7 +92,7 @@ impl Engine {
         let data = base64::engine::general_purpose::STANDARD.encode(image.bytes);
         let state = self.0.state.lock();
         let cell = state.running().map(|running| running.cell.clone());
-        self.0.say(&Event::OutputImage {
+        self.0.emit(&Event::OutputImage {
             mime_type: image.mime_type,
             data_b64: &data,
             source: image.source,

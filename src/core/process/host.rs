@@ -14,8 +14,8 @@ pub(crate) enum HostProcess {
     /// A test's. An interrupt is noted instead of sent.
     #[cfg(test)]
     Test {
-        /// The main thread was struck.
-        is_struck: AtomicBool,
+        /// The main thread was interrupted.
+        is_interrupted: AtomicBool,
     },
 }
 
@@ -39,7 +39,7 @@ impl HostProcess {
     }
 
     /// Interrupts the main thread, and these.
-    pub fn strike(&self, main_wake: &sys::Wake, others: &Interrupted) {
+    pub fn send_sigint(&self, main_wake: &sys::Wake, others: &Interrupted) {
         match self {
             HostProcess::Own => {
                 // A signal ends the main thread's wait by itself.
@@ -47,26 +47,26 @@ impl HostProcess {
                 interrupt::strike(|| others.send());
             }
             #[cfg(test)]
-            HostProcess::Test { is_struck } => {
-                is_struck.store(true, SeqCst);
+            HostProcess::Test { is_interrupted } => {
+                is_interrupted.store(true, SeqCst);
                 main_wake.set();
             }
         }
     }
 
     /// Takes an interrupt that was noted instead of sent; none in a session's own process, where it is a signal.
-    pub fn take_strike(&self) -> bool {
+    pub fn take_sigint(&self) -> bool {
         match self {
             HostProcess::Own => false,
             #[cfg(test)]
-            HostProcess::Test { is_struck } => is_struck.swap(false, SeqCst),
+            HostProcess::Test { is_interrupted } => is_interrupted.swap(false, SeqCst),
         }
     }
 
     /// Throws away an interrupt that was meant for what is over.
-    pub fn drop_strike(&self) {
+    pub fn drop_sigint(&self) {
         interrupt::drop_pending();
-        self.take_strike();
+        self.take_sigint();
     }
 
     /// Ends every other process of the session.

@@ -1,10 +1,42 @@
 //! How a session ends, and everything else that is due at a time.
 
-use super::*;
+use super::effects::Effects;
+use super::state::{Phase, State};
+use std::time::{Duration, Instant};
+use worker_protocol::{DEFAULT_GRACE_MS, SessionEnd};
+
+/// How long the runtime may take to finalise when the user's code has ended it: then what holds it up is interrupted, and
+/// after as long again the process is gone.
+const EXIT_LIMIT: Duration = Duration::from_secs(5);
+/// How long everything may take when the supervisor is gone.
+const GONE_LIMIT: Duration = Duration::from_millis(2500);
+/// A grace of centuries is no deadline, but it must not overflow.
+const LONGEST: Duration = Duration::from_secs(86_400 * 365);
+
+/// Why and until when a session ends.
+#[derive(Debug, Clone)]
+pub(super) struct Ending {
+    /// The name of the signal that asked for it.
+    pub message: Option<String>,
+    pub grace: Duration,
+    pub stage: Stage,
+    pub deadline: Instant,
+    /// The supervisor is gone.
+    pub is_gone: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// What is queued and running may finish.
+    Draining,
+    /// The running cell was interrupted and the queue discarded; then the process is gone.
+    Last,
+}
 
 impl State {
-    /// Starts the end, or shortens one that has begun.
-    pub fn shut_down(&mut self, grace_ms: Option<u64>, message: Option<String>, now: Instant) {
+    /// A shutdown was asked for: starts the end, or shortens one that has begun. `grace_ms`: how long what is queued and
+    /// running may take. `message`: the name of the signal that asked.
+    pub fn on_shutdown(&mut self, grace_ms: Option<u64>, message: Option<String>, now: Instant) -> Effects {
         let grace = grace_ms.map(Duration::from_millis);
         match &mut self.ending {
             Some(ending) => {
@@ -15,83 +47,102 @@ impl State {
             }
             None => {
                 let grace = grace.unwrap_or(Duration::from_millis(DEFAULT_GRACE_MS));
-                // A grace of centuries is no deadline, but it must not overflow.
-                let deadline = now + grace.min(Duration::from_secs(86_400 * 365));
-                self.ending = Some(Ending { message, grace, stage: Stage::Draining, deadline });
+                let deadline = now + grace.min(LONGEST);
+                self.ending = Some(Ending { message, grace, stage: Stage::Draining, deadline, is_gone: false });
             }
         }
+        self.wake_all()
     }
 
     /// The supervisor is gone: the running cell is stopped, and little time is left.
-    pub fn supervisor_gone(&mut self, now: Instant) -> Due {
-        if std::mem::replace(&mut self.is_gone, true) {
-            return Due::Nothing;
+    pub fn on_supervisor_gone(&mut self, now: Instant) -> Effects {
+        if self.is_gone() {
+            return Effects::default();
         }
-        self.queue.clear();
-        self.queued_bytes = 0;
+        self.take_queue();
         let message = self.ending.take().and_then(|ending| ending.message);
-        self.ending = Some(Ending { message, grace: GONE_LIMIT, stage: Stage::Last, deadline: now + GONE_LIMIT });
+        let (stage, deadline) = (Stage::Last, now + GONE_LIMIT);
+        self.ending = Some(Ending { message, grace: GONE_LIMIT, stage, deadline, is_gone: true });
         // After the last words the runtime is gone and its handler with it: a signal would kill, and take the exit status.
-        if matches!(self.phase, Phase::Ended) { Due::Nothing } else { Due::Strike }
+        let send_sigint = !self.has_ended();
+        if send_sigint {
+            self.schedule_resend(now);
+        }
+        Effects { send_sigint, ..self.wake_all() }
     }
 
     /// The user's code has ended the runtime: `end` is what will be said of it, in time or not.
-    pub fn begin_exit(&mut self, end: SessionEnd, now: Instant) {
+    pub fn on_exit(&mut self, end: SessionEnd, now: Instant) -> Effects {
         self.phase = Phase::Finalizing;
         self.exit = Some(end);
         if self.ending.is_none() {
-            let deadline = now + EXIT_LIMIT;
-            self.ending = Some(Ending { message: None, grace: EXIT_LIMIT, stage: Stage::Draining, deadline });
+            let (stage, deadline) = (Stage::Draining, now + EXIT_LIMIT);
+            self.ending = Some(Ending { message: None, grace: EXIT_LIMIT, stage, deadline, is_gone: false });
         }
+        Effects { wake_control: true, ..self.wake_all() }
+    }
+
+    /// The main thread takes no more cells and finalises the runtime.
+    pub fn on_finalizing(&mut self) {
+        self.phase = Phase::Finalizing;
+    }
+
+    /// The runtime is gone and the session's end is about to be said; gives the name of the signal that asked for it.
+    pub fn on_end(&mut self) -> Option<String> {
+        self.phase = Phase::Ended;
+        self.ending.as_ref().and_then(|ending| ending.message.clone())
+    }
+
+    /// Whether the session is on its way to its end.
+    pub fn is_ending(&self) -> bool {
+        self.ending.is_some()
+    }
+
+    /// Whether the supervisor is gone.
+    pub fn is_gone(&self) -> bool {
+        self.ending.as_ref().is_some_and(|ending| ending.is_gone)
+    }
+
+    /// The end that the user's code has asked for.
+    pub fn exit(&self) -> Option<&SessionEnd> {
+        self.exit.as_ref()
     }
 
     /// When something will be due.
     pub fn next_deadline(&self) -> Option<Instant> {
         let cell = self.running().filter(|running| !running.timed_out).and_then(|running| running.deadline);
         let ending = self.ending.as_ref().map(|ending| ending.deadline);
-        let nudge = self.running().and_then(|running| running.nudge).map(|(at, _)| at);
-        cell.into_iter().chain(ending).chain(nudge).min()
+        let resend = self.running().and_then(|running| running.resend).map(|resend| resend.at);
+        cell.into_iter().chain(ending).chain(resend).min()
     }
 
-    /// The main thread was struck: should it have entered a system call in that very moment, nudges end the call.
-    pub fn struck(&mut self, now: Instant) {
-        if let Some(running) = self.running_mut() {
-            running.nudge = Some((now + FIRST_NUDGE, FIRST_NUDGE * 5));
-        }
-    }
-
-    /// What is due at `now`.
-    pub fn due(&mut self, now: Instant) -> Due {
+    /// A deadline may have passed: a cell's time, the pause before SIGINT is sent again, the grace of an end.
+    pub fn on_deadline(&mut self, now: Instant) -> Effects {
+        let interrupt = Effects { send_sigint: true, ..self.wake_all() };
         if let Some(running) = self.running_mut()
             && !running.timed_out
             && running.deadline.is_some_and(|deadline| deadline <= now)
         {
             running.timed_out = true;
-            return Due::Strike;
+            self.schedule_resend(now);
+            return interrupt;
         }
-        if let Some(running) = self.running_mut()
-            && let Some((at, pause)) = running.nudge
-            && at <= now
-        {
-            running.nudge = (pause <= LAST_NUDGE).then_some((now + pause, pause * 5));
-            return Due::Nudge;
+        if self.take_resend(now) {
+            return Effects { resend_sigint: true, ..Effects::default() };
         }
-        let Some(ending) = &mut self.ending else { return Due::Nothing };
-        if ending.deadline > now {
-            return Due::Nothing;
+        let Some(ending) = self.ending.as_mut().filter(|ending| ending.deadline <= now) else {
+            return Effects::default();
+        };
+        if ending.stage == Stage::Last {
+            return Effects { force_end: true, ..Effects::default() };
         }
-        match ending.stage {
-            Stage::Last => Due::Force,
-            Stage::Draining => {
-                ending.stage = Stage::Last;
-                ending.deadline = now + ending.grace.min(Duration::from_secs(86_400 * 365));
-                let queued: Vec<QueuedCell> = self.queue.drain(..).collect();
-                self.queued_bytes = 0;
-                if let Phase::Running(running) = &mut self.phase {
-                    running.discarded.extend(queued);
-                }
-                Due::Strike
-            }
+        ending.stage = Stage::Last;
+        ending.deadline = now + ending.grace.min(LONGEST);
+        let queued = self.take_queue();
+        if let Some(running) = self.running_mut() {
+            running.discarded.extend(queued);
         }
+        self.schedule_resend(now);
+        interrupt
     }
 }

@@ -3,8 +3,13 @@
 //!
 //! The model knows which cells were accepted and counts bytes of standard input; it knows nothing of how the state holds them.
 
-use crate::session::stdin::Want;
-use crate::session::{CellRef, Due, Phase, QueuedCell, Routed, State, Wait};
+use super::cells::{CellRef, QueuedCell};
+use super::effects::Emit;
+use super::ending::Stage;
+use super::reads::NewWait;
+use super::routing::Routed;
+use super::state::{NextTurn, Phase, State};
+use super::stdin::Want;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -67,6 +72,15 @@ pub(crate) fn run(bytes: &[u8]) {
     }
 }
 
+/// The cells that a transition has answered as discarded.
+fn discarded(events: Vec<Emit>) -> Vec<QueuedCell> {
+    let cell = |event| match event {
+        Emit::Discarded(cell) => Some(cell),
+        Emit::Ready | Emit::Cancelled(_) => None,
+    };
+    events.into_iter().filter_map(cell).collect()
+}
+
 impl Model {
     fn step(&mut self, choices: &mut Choices<'_>) -> Option<()> {
         match choices.below(16)? {
@@ -109,7 +123,7 @@ impl Model {
         let is_taken =
             id.is_some() && (self.name_of_running() == id || self.state.queue.iter().any(|cell| cell.id == id));
         let is_ending = self.is_ending();
-        match self.state.route(batch) {
+        match self.state.on_batch(batch).map(|(routed, _)| routed) {
             Ok(Routed::Queued) => {
                 assert!(!is_ending && !is_taken, "a cell was taken that is to be refused");
                 assert!(!(is_free && main_waits), "an answer was taken for a cell");
@@ -141,7 +155,7 @@ impl Model {
         };
         let size = batch.input.len() + usize::from(ending != 0);
         let is_ending = self.is_ending();
-        if let Ok(routed) = self.state.route(batch) {
+        if let Ok(routed) = self.state.on_batch(batch).map(|(routed, _)| routed) {
             assert!(!is_ending && routed != Routed::Queued, "{routed:?}");
             self.accepted += size;
         }
@@ -155,15 +169,14 @@ impl Model {
         let is_running = self.running.is_some();
         let before = self.state.queued_stdin_bytes();
         let queued_stdin: usize = self.state.queue.iter().map(|cell| cell.stdin.len()).sum();
-        let todo = self.state.interrupt(id.as_deref());
-        if todo.strike {
-            self.state.struck(self.now);
-        }
+        let interrupt = self.state.on_interrupt(id.as_deref(), self.now);
+        let sends_sigint = interrupt.effects.send_sigint;
+        let discarded = discarded(interrupt.effects.events);
         match id {
             Some(id) => {
-                assert_eq!(todo.strike, is_named, "a name stops its own cell alone");
-                assert!(!todo.bare_ready);
-                for cell in &todo.discarded {
+                assert_eq!(sends_sigint, is_named, "a name stops its own cell alone");
+                assert!(!interrupt.was_idle);
+                for cell in &discarded {
                     assert_eq!(cell.id.as_deref(), Some(id.as_str()));
                     let mark: u64 = cell.code.parse().expect("a mark");
                     self.queued.retain(|queued| *queued != mark);
@@ -172,17 +185,17 @@ impl Model {
             }
             None => {
                 assert!(self.state.queue.is_empty(), "the queue is discarded");
-                assert_eq!(todo.bare_ready, was_idle, "a bare `ready` answers an interrupt while idle");
-                assert!(todo.strike || !is_running, "what runs is struck");
+                assert_eq!(interrupt.was_idle, was_idle, "a bare `ready` answers an interrupt while idle");
+                assert!(sends_sigint || !is_running, "what runs is interrupted");
                 let answered_now = was_idle || matches!(self.state.phase, Phase::Ended | Phase::Finalizing);
                 let queued = std::mem::take(&mut self.queued);
                 if answered_now {
-                    self.answer(&todo.discarded, if was_idle { queued } else { VecDeque::new() });
+                    self.answer(&discarded, if was_idle { queued } else { VecDeque::new() });
                     if !was_idle {
                         self.nobodys += queued_stdin;
                     }
                 } else {
-                    assert!(todo.discarded.is_empty(), "said after the cell that was stopped");
+                    assert!(discarded.is_empty(), "said after the cell that was stopped");
                     self.discarded.extend(queued);
                 }
                 if is_running {
@@ -204,23 +217,26 @@ impl Model {
     }
 
     fn turn(&mut self) {
-        if let Phase::Starting { .. } = self.state.phase {
-            let Phase::Starting { discarded } = std::mem::replace(&mut self.state.phase, Phase::Idle) else { return };
+        if let Some(effects) = self.state.on_started() {
             let wanted = std::mem::take(&mut self.discarded);
-            self.answer(&discarded, wanted);
+            self.answer(&discarded(effects.events), wanted);
             return;
         }
-        if !matches!(self.state.phase, Phase::Idle) || self.state.is_gone {
+        if !matches!(self.state.phase, Phase::Idle) {
             return;
         }
-        match self.state.start_cell(self.now) {
-            Some((cell, code)) => {
+        let is_last = self.state.ending.as_ref().is_some_and(|ending| ending.stage == Stage::Last);
+        match self.state.on_free(self.now) {
+            Some(NextTurn::Cell { cell, code, .. }) => {
                 let wanted = self.queued.pop_front();
+                assert!(!is_last, "a cell runs in the last stage of an end");
                 assert_eq!(code.parse().ok(), wanted, "cells run in the order in which they came");
                 assert_eq!(self.state.running().map(|running| running.cell.number), Some(cell.number));
                 self.running = wanted;
             }
-            None => assert!(self.queued.is_empty(), "a cell was lost"),
+            Some(NextTurn::End) => assert!(self.is_ending(), "the end came by itself"),
+            Some(NextTurn::Request(_)) => panic!("nobody has asked"),
+            None => assert!(self.queued.is_empty() && !self.is_ending(), "a cell or an end was lost"),
         }
     }
 
@@ -232,10 +248,10 @@ impl Model {
         while let Some(at) = self.reads.iter().position(|read| read.is_main) {
             self.give_up_at(at);
         }
-        let mut running = self.state.finish_cell(self.now).expect("a cell runs");
+        let (running, effects) = self.state.on_cell_end(self.now).expect("a cell runs");
         self.dropped += running.dropped_stdin;
         let wanted = std::mem::take(&mut self.discarded);
-        self.answer(&std::mem::take(&mut running.discarded), wanted);
+        self.answer(&discarded(effects.events), wanted);
     }
 
     fn read(&mut self, choices: &mut Choices<'_>) -> Option<()> {
@@ -245,7 +261,7 @@ impl Model {
         }
         let cell = self.state.running().map(|running| running.cell.clone());
         let want = [Want::Line, Want::Upto(2), Want::All, Want::Chars(3)][usize::from(want)];
-        let number = self.state.new_reader();
+        let number = self.state.on_new_reader();
         self.reads.push(Read { number, cell, is_main, want, is_waiting: false });
         self.look_at(self.reads.len() - 1);
         Some(())
@@ -262,8 +278,7 @@ impl Model {
         let read = &mut self.reads[at];
         match self.state.take_stdin(read.number, read.cell.as_ref(), read.want) {
             Some(data) => {
-                let has_ended = self.state.ending.is_some()
-                    || self.state.is_gone
+                let has_ended = self.state.is_ending()
                     || read
                         .cell
                         .as_ref()
@@ -281,15 +296,9 @@ impl Model {
             }
             None if !read.is_waiting => {
                 read.is_waiting = true;
-                self.state.waits.push(Wait {
-                    reader: read.number,
-                    cell: read.cell.clone(),
-                    prompt: String::new(),
-                    is_said: true,
-                    is_main: read.is_main,
-                    stdin: Default::default(),
-                    is_news: false,
-                });
+                let (reader, cell, is_main) = (read.number, read.cell.as_ref(), read.is_main);
+                assert!(self.state.on_wait(NewWait { reader, cell, prompt: "", is_main }), "a new wait is not told of");
+                self.state.on_wait_emitted(reader, true);
             }
             None => {}
         }
@@ -304,7 +313,7 @@ impl Model {
     fn give_up_at(&mut self, at: usize) {
         let read = self.reads.remove(at);
         let before = self.state.queued_stdin_bytes();
-        self.state.end_wait(read.number);
+        self.state.on_wait_end(read.number);
         let after = self.state.queued_stdin_bytes();
         let is_over = !self
             .state
@@ -319,39 +328,37 @@ impl Model {
         let was_timed_out = self.state.running().is_some_and(|running| running.timed_out);
         let was_ending = self.state.ending.clone();
         let queued_stdin: usize = self.state.queue.iter().map(|cell| cell.stdin.len()).sum();
-        match self.state.due(self.now) {
-            Due::Nothing => {
-                assert!(
-                    self.state.next_deadline().is_none_or(|deadline| deadline > self.now),
-                    "a deadline passed in silence"
-                );
-            }
-            Due::Strike => {
-                let is_timed_out = self.state.running().is_some_and(|running| running.timed_out);
-                if !is_timed_out || was_timed_out {
-                    assert!(was_ending.is_some_and(|ending| ending.deadline <= self.now), "struck too early");
-                    let queued = std::mem::take(&mut self.queued);
-                    if self.running.is_some() {
-                        self.discarded.extend(queued);
-                    } else {
-                        // Cells that no longer get a turn are answered by `session_end`.
-                        self.nobodys += queued_stdin;
-                    }
+        let due = self.state.on_deadline(self.now);
+        if due.resend_sigint {
+            assert!(self.running.is_some(), "sent again without a cell");
+        } else if due.force_end {
+            assert!(was_ending.is_some_and(|ending| ending.deadline <= self.now), "forced too early");
+        } else if due.send_sigint {
+            let is_timed_out = self.state.running().is_some_and(|running| running.timed_out);
+            if !is_timed_out || was_timed_out {
+                assert!(was_ending.is_some_and(|ending| ending.deadline <= self.now), "interrupted too early");
+                let queued = std::mem::take(&mut self.queued);
+                if self.running.is_some() {
+                    self.discarded.extend(queued);
+                } else {
+                    // Cells that no longer get a turn are answered by `session_end`.
+                    self.nobodys += queued_stdin;
                 }
             }
-            Due::Nudge => assert!(self.running.is_some(), "nudged without a cell"),
-            Due::Force => assert!(was_ending.is_some_and(|ending| ending.deadline <= self.now), "forced too early"),
+        } else {
+            let next = self.state.next_deadline();
+            assert!(next.is_none_or(|deadline| deadline > self.now), "a deadline passed in silence");
         }
     }
 
     fn end(&mut self, how: u8) {
         let queued_stdin: usize = self.state.queue.iter().map(|cell| cell.stdin.len()).sum();
         match how {
-            0 => self.state.shut_down(Some(500), None, self.now),
+            0 => drop(self.state.on_shutdown(Some(500), None, self.now)),
             1 => {
-                let was_gone = self.state.is_gone;
-                let due = self.state.supervisor_gone(self.now);
-                assert_eq!(due, if was_gone { Due::Nothing } else { Due::Strike });
+                let was_gone = self.state.is_gone();
+                let effects = self.state.on_supervisor_gone(self.now);
+                assert_eq!(effects.send_sigint, !was_gone);
                 self.queued.clear();
                 self.nobodys += queued_stdin;
             }
@@ -360,7 +367,7 @@ impl Model {
     }
 
     fn is_ending(&self) -> bool {
-        self.state.ending.is_some() || self.state.is_gone
+        self.state.is_ending()
     }
 
     fn main_stdin_has_ended(&self) -> bool {

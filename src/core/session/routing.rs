@@ -1,16 +1,45 @@
 //! Where a batch of input goes: into the queue, to a wait, or ahead of the one who will read it.
 
-use super::*;
+use super::cells::{QueuedCell, Wait};
+use super::effects::Effects;
+use super::state::{Phase, State};
+use super::stdin::Stdin;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+use worker_protocol::{Code, InputBatch, MAX_QUEUED_BYTES, MAX_QUEUED_CELLS, Refusal, To};
+
+/// What became of a batch.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Routed {
+    /// It is a cell in the queue.
+    Queued,
+    /// It is standard input for a wait of the main thread.
+    ToMain,
+    /// It is standard input for a wait of another thread.
+    ToThread,
+    /// It is standard input that nobody waits for yet.
+    Ahead,
+}
+
+fn refuse(message: impl Into<String>) -> Refusal {
+    Refusal::new(Code::Invalid, message)
+}
 
 impl State {
-    /// Puts a batch where it belongs, or says why it cannot be taken.
-    pub fn route(&mut self, batch: InputBatch) -> Result<Routed, Refusal> {
+    /// A batch has come: it is put where it belongs, or refused with the reason.
+    pub fn on_batch(&mut self, batch: InputBatch) -> Result<(Routed, Effects), Refusal> {
         let id = batch.id.clone();
-        self.route_checked(batch).map_err(|refusal| refusal.of_batch(id))
+        let routed = self.route(batch).map_err(|refusal| refusal.of_batch(id))?;
+        let effects = match routed {
+            Routed::Queued | Routed::ToMain => self.wake_main(),
+            // A thread that waits, or one that looks for input (`select`).
+            Routed::ToThread | Routed::Ahead => self.wake_all(),
+        };
+        Ok((routed, effects))
     }
 
-    pub(super) fn route_checked(&mut self, batch: InputBatch) -> Result<Routed, Refusal> {
-        if self.ending.is_some() || self.is_gone || matches!(self.phase, Phase::Finalizing | Phase::Ended) {
+    fn route(&mut self, batch: InputBatch) -> Result<Routed, Refusal> {
+        if self.is_ending() || matches!(self.phase, Phase::Finalizing | Phase::Ended) {
             return Err(Refusal::new(Code::Ending, "the session is ending and takes no more input"));
         }
         match batch.to {
@@ -26,7 +55,7 @@ impl State {
         }
     }
 
-    pub(super) fn queue_cell(&mut self, batch: InputBatch) -> Result<Routed, Refusal> {
+    fn queue_cell(&mut self, batch: InputBatch) -> Result<Routed, Refusal> {
         if let Some(id) = &batch.id {
             let is_running = self.running().is_some_and(|running| running.cell.id.as_ref() == Some(id));
             if is_running || self.queue.iter().any(|cell| cell.id.as_ref() == Some(id)) {
@@ -47,7 +76,7 @@ impl State {
         Ok(Routed::Queued)
     }
 
-    pub(super) fn check_room(&self, more: usize) -> Result<(), Refusal> {
+    fn check_room(&self, more: usize) -> Result<(), Refusal> {
         if self.queued_bytes + self.queued_stdin_bytes() + more > MAX_QUEUED_BYTES {
             let limit = MAX_QUEUED_BYTES >> 20;
             return Err(Refusal::new(Code::QueueFull, format!("the queue would hold more than {limit} MiB")));
@@ -55,7 +84,7 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn route_stdin(&mut self, batch: &InputBatch) -> Result<Routed, Refusal> {
+    fn route_stdin(&mut self, batch: &InputBatch) -> Result<Routed, Refusal> {
         if let Some(reader) = batch.reader {
             let wait = self.waits.iter().position(|wait| wait.reader == reader);
             let wait = wait.ok_or_else(|| refuse(format!("no reader {reader} waits for input")))?;
@@ -88,7 +117,7 @@ impl State {
         }
     }
 
-    pub(super) fn type_ahead(&mut self, batch: &InputBatch) -> Result<Routed, Refusal> {
+    fn type_ahead(&mut self, batch: &InputBatch) -> Result<Routed, Refusal> {
         self.check_room(batch.input.len())?;
         let Some(running) = self.running_mut() else { return Err(refuse("no cell runs")) };
         if running.cell.stdin_ended.load(SeqCst) {
@@ -101,11 +130,11 @@ impl State {
         Ok(Routed::Ahead)
     }
 
-    pub(super) fn answer_wait(&mut self, wait: usize, batch: &InputBatch) -> Result<Routed, Refusal> {
+    fn answer_wait(&mut self, wait: usize, batch: &InputBatch) -> Result<Routed, Refusal> {
         self.check_room(batch.input.len())?;
         let wait = &mut self.waits[wait];
         put(&mut wait.stdin, batch)?;
-        wait.is_news = true;
+        wait.needs_more = true;
         if wait.stdin.eof
             && let Some(cell) = &wait.cell
         {

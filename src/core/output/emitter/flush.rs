@@ -14,7 +14,7 @@ impl Emitter {
             return;
         }
         let open = out.open.as_ref().map_or(0, |open| open.text_len);
-        if open >= FLUSH_AT || self.encode == TextEncoding::Base64 {
+        if open >= FLUSH_AT || self.flushes_each_write {
             self.try_flush(out);
         } else if !out.alarm_is_set {
             out.alarm_is_set = true;

@@ -87,6 +87,8 @@ pub(crate) struct Emitter {
     pub(crate) wake: Wake,
     pub(crate) capture: Option<Capture>,
     encode: TextEncoding,
+    /// Text is in the channel before the call that printed it returns.
+    flushes_each_write: bool,
     /// What is accepted and not yet written, for who cannot take the lock: after a fault.
     pub(crate) unwritten: Arc<Published>,
     /// The same for `,"id":"…"` of the running cell.
@@ -119,6 +121,7 @@ impl Emitter {
         sink: Sink,
         capture: Option<Capture>,
         encode: TextEncoding,
+        flushes_each_write: bool,
         on_lost: Arc<Wake>,
     ) -> io::Result<Emitter> {
         let out = Out {
@@ -146,6 +149,7 @@ impl Emitter {
             wake: Wake::new()?,
             capture,
             encode,
+            flushes_each_write,
             has_lost_channel: AtomicBool::new(false),
             on_lost,
         })

@@ -195,8 +195,14 @@ mod tests {
         theirs.set_nonblocking(true).unwrap();
         let sink = Sink::new(ours.into()).unwrap();
         (
-            Emitter::new(sink, Some(Capture::new().unwrap()), TextEncoding::Text, Arc::new(Wake::new().unwrap()))
-                .unwrap(),
+            Emitter::new(
+                sink,
+                Some(Capture::new().unwrap()),
+                TextEncoding::Text,
+                false,
+                Arc::new(Wake::new().unwrap()),
+            )
+            .unwrap(),
             theirs,
         )
     }

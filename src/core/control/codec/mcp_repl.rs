@@ -1,26 +1,21 @@
-//! The two dialects: which messages of ours are said, and in which words.
-//!
-//! In the second dialect nothing has a name, so the peer takes each `ready` or `input_wait` for the answer to the batch
-//! that it sent last. [`Speaker`] counts what the peer waits for, so that each batch has exactly one answer.
+//! The second dialect, `mcp-repl-worker`: nothing has a name, so the peer takes each `ready` or `input_wait` for the answer to the
+//! batch that it sent last. It is counted what the peer waits for, so that each batch has exactly one answer.
 
+use super::{Codec, Policy};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use worker_protocol::config::Dialect;
+use worker_protocol::line_writer::TextEncoding;
 use worker_protocol::{EndReason, Event, Incoming, InputBatch, Outcome, SessionEnd, To, WORKER, line};
 
-/// The second dialect's name and version.
-const MCP_REPL: (&str, u32) = ("mcp-repl-worker", 6);
-/// The grace of a shutdown in the second dialect: its peer kills half a second after it asked.
-const MCP_REPL_GRACE_MS: u64 = 100;
+/// The dialect's name and version.
+const NAME_AND_VERSION: (&str, u32) = ("mcp-repl-worker", 6);
+/// The grace of a shutdown that names none: the peer kills half a second after it asked.
+const GRACE_MS: u64 = 100;
 
-/// Puts events into the words of the session's dialect.
+/// The dialect, and what its peer waits for.
 #[derive(Debug)]
-pub(crate) struct Speaker {
-    dialect: Dialect,
-    turns: Mutex<Turns>,
-}
+pub(super) struct McpRepl(Mutex<Turns>);
 
-/// What the second dialect's peer waits for.
 #[derive(Debug)]
 struct Turns {
     /// Batches that have had neither `ready` nor `input_wait`; the start counts as one.
@@ -29,52 +24,35 @@ struct Turns {
     is_interrupted: bool,
 }
 
-impl Speaker {
-    pub fn new(dialect: Dialect) -> Speaker {
-        Speaker { dialect, turns: Mutex::new(Turns { unanswered: 1, is_interrupted: false }) }
+impl McpRepl {
+    pub(super) fn new() -> McpRepl {
+        McpRepl(Mutex::new(Turns { unanswered: 1, is_interrupted: false }))
     }
+}
 
-    /// Whether this is the second dialect.
-    pub fn is_mcp_repl(&self) -> bool {
-        self.dialect == Dialect::McpRepl
-    }
-
-    /// A batch was taken.
-    pub fn note_batch(&self) {
-        self.turns.lock().unanswered += 1;
-    }
-
-    /// An interrupt was taken.
-    pub fn note_interrupt(&self) {
-        self.turns.lock().is_interrupted = true;
-    }
-
-    /// Whether the peer waits for a `ready` or an `input_wait`.
-    pub fn owes_answer(&self) -> bool {
-        let turns = self.turns.lock();
-        self.is_mcp_repl() && (turns.unanswered > 0 || turns.is_interrupted)
-    }
-
-    /// The line that says `event`, or none where the dialect has no words for it or nobody waits for it.
-    ///
-    /// Called under the state's lock for all that answers a batch, so that answers are counted in the order in which they are said.
-    pub fn encode(&self, event: &Event<'_>) -> Option<Vec<u8>> {
-        if !self.is_mcp_repl() {
-            return Some(line(event));
+impl Codec for McpRepl {
+    fn policy(&self) -> Policy {
+        Policy {
+            takes_over_stdio: false,
+            encoding: TextEncoding::Base64,
+            flushes_each_write: true,
+            grace_ms: Some(GRACE_MS),
+            refusals_end_the_session: true,
+            answers_each_batch: true,
+            answers_requests: false,
         }
+    }
+
+    fn encode(&self, event: &Event<'_>) -> Option<Vec<u8>> {
         let is_wanted = match event {
-            Event::Ready(_) | Event::InputWait { .. } => self.turns.lock().answer(event),
-            Event::InputLine { .. } => self.turns.lock().unanswered > 0,
+            Event::Ready(_) | Event::InputWait { .. } => self.0.lock().answer(event),
+            Event::InputLine { .. } => self.0.lock().unanswered > 0,
             _ => true,
         };
-        if is_wanted { mcp_repl(event).map(|value| line(&value)) } else { None }
+        if is_wanted { encode(event).map(|value| line(&value)) } else { None }
     }
 
-    /// Takes what a supervisor said for what it means in the session's dialect; an error ends the session.
-    pub fn understand(&self, incoming: Incoming) -> Result<Incoming, &'static str> {
-        if !self.is_mcp_repl() {
-            return Ok(incoming);
-        }
+    fn decode(&self, incoming: Incoming) -> Result<Incoming, &'static str> {
         Ok(match incoming {
             Incoming::Input(batch) => Incoming::Input(InputBatch {
                 input: batch.input,
@@ -90,18 +68,22 @@ impl Speaker {
         })
     }
 
-    /// In the second dialect whoever waits for standard input, a background thread too, takes the next batch.
-    ///
-    /// `is_awaited`: somebody waits. Called under the state's lock, so that it holds until the batch is routed.
-    pub fn direct(&self, batch: &mut InputBatch, is_awaited: bool) {
-        if self.is_mcp_repl() {
-            batch.to = Some(if is_awaited { To::Stdin } else { To::Cell });
-        }
+    /// Whoever waits for standard input, a background thread too, takes the next batch.
+    fn direct(&self, batch: &mut InputBatch, is_awaited: bool) {
+        batch.to = Some(if is_awaited { To::Stdin } else { To::Cell });
     }
 
-    /// The grace of an end for which nobody named one, where it is not the protocol's own.
-    pub fn default_grace_ms(&self) -> Option<u64> {
-        self.is_mcp_repl().then_some(MCP_REPL_GRACE_MS)
+    fn on_batch(&self) {
+        self.0.lock().unanswered += 1;
+    }
+
+    fn on_interrupt(&self) {
+        self.0.lock().is_interrupted = true;
+    }
+
+    fn owes_answer(&self) -> bool {
+        let turns = self.0.lock();
+        turns.unanswered > 0 || turns.is_interrupted
     }
 }
 
@@ -117,11 +99,11 @@ impl Turns {
     }
 }
 
-fn mcp_repl(event: &Event<'_>) -> Option<Value> {
+fn encode(event: &Event<'_>) -> Option<Value> {
     Some(match event {
         Event::WorkerReady { capabilities, .. } => json!({
             "type": "worker_ready",
-            "protocol": {"name": MCP_REPL.0, "version": MCP_REPL.1},
+            "protocol": {"name": NAME_AND_VERSION.0, "version": NAME_AND_VERSION.1},
             "worker": {"name": WORKER.name, "version": WORKER.version},
             "capabilities": {"images": capabilities.images},
         }),
@@ -143,7 +125,7 @@ fn mcp_repl(event: &Event<'_>) -> Option<Value> {
 }
 
 /// `session_end`. The dialect has neither an exit code nor a signal of its own, so the message tells them.
-pub(crate) fn session_end(end: &SessionEnd) -> Value {
+fn session_end(end: &SessionEnd) -> Value {
     let reason = match end.reason {
         EndReason::Shutdown => "shutdown",
         EndReason::RuntimeExit => "runtime_exit",
