@@ -22,8 +22,9 @@ pub(super) struct Compiled<'py> {
     pub(super) last: Option<Bound<'py, PyAny>>,
 }
 
-/// The node of a statement that is an expression, and the tree that is one alone. They are those of the compiler, whatever
-/// the user has made of `_ast`; and CPython makes its hundred classes of nodes only for whoever asks for a tree.
+/// The node of a statement that is an expression, and the tree that is one alone. They are those of the compiler,
+/// whatever the user has made of `_ast`; and CPython makes its hundred classes of nodes only for whoever asks for a
+/// tree.
 fn expression_types<'py>(py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
     let (statement, alone) = EXPRESSION.get_or_try_init(py, || -> PyResult<_> {
         let zero = "0".into_pyobject(py)?.into_any();
@@ -70,8 +71,8 @@ pub(super) fn cell<'py>(py: Python<'py>, source: &str, file: &str) -> PyResult<C
     Ok(compiled)
 }
 
-/// Raises an error that showing the cell's value ended in from within the cell, as the prompt has it: its traceback begins with
-/// the last expression.
+/// Raises an error that showing the cell's value ended in from within the cell, as the prompt has it: its traceback
+/// begins with the last expression.
 pub(super) fn raise_at_last(
     py: Python<'_>,
     error: PyErr,

@@ -169,7 +169,8 @@ fn run_cell(py: Python<'_>, cell: &Cell) -> Ended {
     ended
 }
 
-/// Shows what the cell has drawn, also when it failed. A figure that cannot be drawn is an error of a cell that had none.
+/// Shows what the cell has drawn, also when it failed. A figure that cannot be drawn is an error of a cell that had
+/// none.
 fn show_figures(py: Python<'_>, cell: &Cell, ended: Ended) -> Ended {
     let Err(error) = backend::finish_cell(py, cell.cell.number) else { return ended };
     if matches!(ended, Ended::Ok) {

@@ -1,8 +1,8 @@
 //! Standard input as Python reads it: `input`, `sys.stdin` and its layers, `open(0)` and `os.read(0, …)`.
 //!
-//! All of them read from the session's queue as long as raw fd 0 is the empty pipe that the session put there. Nothing is
-//! kept in buffers of Python's own, so what one reader leaves the next one finds, and what a cell leaves is dropped whole.
-//! Each read waits by itself, without Python's stream locks, so that two threads have a wait each.
+//! All of them read from the session's queue as long as raw fd 0 is the empty pipe that the session put there. Nothing
+//! is kept in buffers of Python's own, so what one reader leaves the next one finds, and what a cell leaves is dropped
+//! whole. Each read waits by itself, without Python's stream locks, so that two threads have a wait each.
 
 use super::layers::{self, OPEN, text, upto};
 use super::output::writes_to_session;

@@ -1,8 +1,9 @@
 //! `print`: CPython's own, but what it prints to the session's own stdout goes there as one write.
 //!
-//! CPython writes each value, each separator and the end by itself, and each write must look at the raw pipes, or the order
-//! of the program would be lost. Here a line is looked up, checked and written once, and no other thread's text comes between.
-//! Whatever is unusual (another `file`, a replaced `sys.stdout` or `write`, odd arguments) is left to CPython's own function.
+//! CPython writes each value, each separator and the end by itself, and each write must look at the raw pipes, or the
+//! order of the program would be lost. Here a line is looked up, checked and written once, and no other thread's text
+//! comes between. Whatever is unusual (another `file`, a replaced `sys.stdout` or `write`, odd arguments) is left to
+//! CPython's own function.
 
 #![expect(unsafe_code, reason = "a C function as a Python callable, without pyo3's argument parsing")]
 
@@ -47,8 +48,8 @@ unsafe extern "C" fn print(
     count: ffi::Py_ssize_t,
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    // SAFETY: CPython calls its functions with the GIL held, and with `count` values, then one for each of the names; all of
-    // them live across the call, and a `Bound` is a pointer to an object.
+    // SAFETY: CPython calls its functions with the GIL held, and with `count` values, then one for each of the names;
+    // all of them live across the call, and a `Bound` is a pointer to an object.
     let printed = unsafe {
         let py = Python::assume_attached();
         let names = Bound::from_borrowed_ptr_or_opt(py, names).and_then(|names| names.cast_into::<PyTuple>().ok());

@@ -1,8 +1,9 @@
 //! The prompt of `input()` where `sys.stdout` was replaced: whoever was put there gets it, but it is not said twice.
 //!
-//! Plain Python writes the prompt to `sys.stdout`. A replaced one may keep it, or pass it on to the session, where it would
-//! be output besides being the prompt of the wait. So what reaches the session meanwhile is compared with the prompt: if it is
-//! that and nothing else it is not printed, and the wait says it; if it is anything else it is printed, and the wait says none.
+//! Plain Python writes the prompt to `sys.stdout`. A replaced one may keep it, or pass it on to the session, where it
+//! would be output besides being the prompt of the wait. So what reaches the session meanwhile is compared with the
+//! prompt: if it is that and nothing else it is not printed, and the wait says it; if it is anything else it is
+//! printed, and the wait says none.
 
 use super::prompt_watch::{self, Watch};
 use super::redirected;

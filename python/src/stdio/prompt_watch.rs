@@ -1,4 +1,5 @@
-//! What reaches the session while a prompt of `input()` is written to a replaced `sys.stdout`, compared with that prompt.
+//! What reaches the session while a prompt of `input()` is written to a replaced `sys.stdout`, compared with that
+//! prompt.
 //!
 //! It prints nothing itself: whoever writes asks for a [`Verdict`] and acts on it.
 

@@ -25,8 +25,8 @@ pub(super) fn read(py: Python<'_>, prompt: &str, hidden: bool, want: Want) -> Py
     }
 }
 
-/// One wait, detached from the GIL. On the main thread signals are held between Python's check and the wait; handlers of the
-/// user's run with signals open, as they would anywhere else.
+/// One wait, detached from the GIL. On the main thread signals are held between Python's check and the wait; handlers
+/// of the user's run with signals open, as they would anywhere else.
 fn wait(py: Python<'_>, reader: &mut Reader, also: &mut [libc::pollfd], timeout: Option<Duration>) -> PyResult<Got> {
     if !interrupt::is_main_thread() {
         return Ok(py.detach(|| reader.wait(also, timeout)));

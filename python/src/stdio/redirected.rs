@@ -1,8 +1,9 @@
 //! Raw fds 1 and 2 once user code has put something else there (`os.dup2`): what is printed goes where they lead.
 //!
-//! Usually a text goes from our streams straight to the session, and the descriptors do not matter. A program that points
-//! them at a file or at nothing, and back again later, means what Python prints too. Meanwhile the streams write by their
-//! base classes, which end in the descriptor: text by lines, as at the prompt, with CPython's own buffers and errors.
+//! Usually a text goes from our streams straight to the session, and the descriptors do not matter. A program that
+//! points them at a file or at nothing, and back again later, means what Python prints too. Meanwhile the streams write
+//! by their base classes, which end in the descriptor: text by lines, as at the prompt, with CPython's own buffers and
+//! errors.
 
 use super::streams;
 use crate::runtime::patched_function::Original;

@@ -1,4 +1,5 @@
-//! The session's own `sys.stdout` and `sys.stderr`, for whoever asks whether a stream is one of them; how their types are made.
+//! The session's own `sys.stdout` and `sys.stderr`, for whoever asks whether a stream is one of them; how their types
+//! are made.
 
 use pyo3::PyTypeInfo;
 use pyo3::prelude::*;

@@ -84,7 +84,8 @@ fn goes_to_descriptor(stream: Stream) -> bool {
     redirected::is_redirected(stream) && !worker::child::in_child()
 }
 
-/// Whether what is about to be printed is a prompt that the wait will say instead. What must come before it is printed here.
+/// Whether what is about to be printed is a prompt that the wait will say instead. What must come before it is printed
+/// here.
 fn is_absorbed(py: Python<'_>, stream: Stream, bytes: &[u8]) -> PyResult<bool> {
     let verdict = prompt_watch::judge(stream, bytes);
     put_arrived(py, verdict.first)?;
