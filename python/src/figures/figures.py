@@ -86,7 +86,7 @@ class FigureManager(FigureManagerBase):
         digest = hash(png)
         if digest != self._digest:
             self._digest = digest
-            # The size stands at the head of every PNG.
+            # Width and height, from the header of the PNG.
             size = int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
             _bridge.image(png, f"figure-{self._serial}", was_shown, size)
 

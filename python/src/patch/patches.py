@@ -19,14 +19,14 @@ def patch_getpass(module, bridge):
             raise EOFError
         return line
 
-    _look_like(getpass, original)
+    _copy_names(getpass, original)
     getpass.__defaults__, getpass.__wrapped__ = original.__defaults__, original
     # `original` is also `unix_getpass` or `fallback_getpass` of the module, whichever fits the terminal.
     for name in ("getpass", original.__name__):
         setattr(module, name, getpass)
 
 
-def _look_like(ours, original):
+def _copy_names(ours, original):
     """Gives a function or class the module, names and documentation of the one that it replaces."""
     for name in ("__module__", "__name__", "__qualname__", "__doc__"):
         if hasattr(original, name):
@@ -190,9 +190,9 @@ def _wrap_poll(module, original, kind, bridge):
     else:
         Poll.fromfd = original.fromfd
     theirs = type(original()) if kind == "poll" else original
-    _look_like(Poll, theirs)
+    _copy_names(Poll, theirs)
     for name, method in vars(Poll).items():
-        if type(method) is type(_look_like) and hasattr(theirs, name):
-            _look_like(method, getattr(theirs, name))
+        if type(method) is type(_copy_names) and hasattr(theirs, name):
+            _copy_names(method, getattr(theirs, name))
             method.__module__ = "select"
     return Poll

@@ -68,8 +68,8 @@ def _attribute_matches(code, cursor, tokens, part, scopes):
         return _jedi_matches(code, cursor, scopes)
     own = {} if is_type(value) else instance_dict(value)
     return [
-        (name, kind_of(own.get(name, held)) if held is not MISSING else "instance")
-        for name, held in attribute_names(value).items()
+        (name, kind_of(own.get(name, entry)) if entry is not MISSING else "instance")
+        for name, entry in attribute_names(value).items()
         if name.startswith(part)
     ]
 
@@ -245,15 +245,15 @@ def _jedi_matches(code, cursor, scopes):
 
 def _for_jedi(scope):
     """The names of a scope whose values run no Python code when jedi gets attributes of them."""
-    return {name: value for name, value in list(scope.items()) if type(name) is str and _is_quiet(value)}
+    return {name: value for name, value in list(scope.items()) if type(name) is str and _runs_no_code(value)}
 
 
-def _is_quiet(value, depth=1):
+def _runs_no_code(value, depth=1):
     """Whether getting attributes of a value runs no Python code. `depth`: levels of containers that are looked into."""
     kind = type(value)
     if kind in _CONTAINERS:
-        held = itertools.chain(value, value.values()) if kind is dict else value
-        return depth > 0 and len(value) <= _MOST_HELD and all(_is_quiet(item, depth - 1) for item in held)
+        items = itertools.chain(value, value.values()) if kind is dict else value
+        return depth > 0 and len(value) <= _MOST_ITEMS and all(_runs_no_code(item, depth - 1) for item in items)
     if kind is FunctionType or kind is ModuleType:
         return True
     looked_up_in = value if is_type(value) else kind
@@ -266,7 +266,7 @@ def _is_quiet(value, depth=1):
 
 
 _CONTAINERS = {dict, list, tuple, set, frozenset}
-_MOST_HELD = 100
+_MOST_ITEMS = 100
 # The attributes of a class that run its code when jedi gets attributes of an instance.
 _RUN_BY_JEDI = ("__getattr__", "__getattribute__", "__class__", "__objclass__", "__wrapped__")
 _WRITTEN_IN_C = {NoneType, GetSetDescriptorType, MemberDescriptorType, WrapperDescriptorType}

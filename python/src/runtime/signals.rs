@@ -1,4 +1,4 @@
-//! CPython's interrupt flag: setting it, and running the signal handlers that it stands for where no cell runs.
+//! CPython's interrupt flag: setting it, and running the Python signal handlers that are due where no cell runs.
 
 #![expect(unsafe_code, reason = "the flag is set through CPython's C API")]
 
