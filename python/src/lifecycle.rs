@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "CPython's start and end, called through its C API")]
 
 use crate::cell::turns;
+use crate::plain::messages;
 use crate::runtime::session::{config, is_open, open, session};
 use crate::runtime::signals::set_flag;
 use crate::runtime::{code, globals};
@@ -32,8 +33,8 @@ static END: OnceLock<Option<SessionEnd>> = OnceLock::new();
 /// The launcher's call: opens the session, runs CPython until it has finalised, and gives the exit status.
 ///
 /// `json` and `len` describe a [`worker::config::Config`]. Call it once, on the main thread, with `libpython` loaded
-/// globally. Where the session cannot be opened or CPython cannot be initialised the supervisor is told why, and the
-/// status is 1.
+/// globally. Where the session cannot be opened or CPython cannot be initialised the supervisor gets the reason, and
+/// the status is 1.
 ///
 /// # Safety
 /// `json` points to `len` readable bytes.
@@ -90,14 +91,8 @@ extern "C" fn on_exit() {
 
 /// Ends a session whose CPython could not be initialised, with what it has written to stderr as the reason.
 fn startup_failed() -> i32 {
-    let stderr = session().startup_stderr();
-    let why = if stderr.trim().is_empty() {
-        "Python ended while it started, without a message".to_owned()
-    } else {
-        format!("Python did not start: {}", stderr.trim())
-    };
-    let hint = "check PYTHONHOME, PYTHONPATH and the virtual environment, or name another interpreter with --python";
-    let mut end = SessionEnd::new(EndReason::StartupFailed).with_message(format!("{why} ({hint})"));
+    let message = messages::startup_failure(&session().startup_stderr());
+    let mut end = SessionEnd::new(EndReason::StartupFailed).with_message(message);
     end.exit_code = Some(STARTUP_FAILED.into());
     session().diagnose(end.message.as_deref().unwrap_or_default());
     session().end(Some(end))
@@ -117,7 +112,7 @@ pub(crate) fn start(py: Python<'_>, config_fd: Option<i32>) -> PyResult<()> {
     // SAFETY: a plain C function that lives as long as the process.
     unsafe { ffi::Py_AtExit(Some(on_finalized)) };
     IS_UP.store(true, SeqCst);
-    take_over(py)?;
+    prepare_interpreter(py)?;
     // The callback of this weak reference runs the session. It is called when the code object of `-c` is freed: after
     // its frame has ended, so that the user's frames are outermost, and before CPython finalises.
     let code = py.import("sys")?.getattr("_getframe")?.call0()?.getattr("f_code")?;
@@ -153,7 +148,7 @@ fn open_from(fd: i32) -> Result<(), String> {
 
 /// Stores what the engine needs of the interpreter, replaces its streams and functions, and sets what differs from
 /// `python -c`.
-fn take_over(py: Python<'_>) -> PyResult<()> {
+fn prepare_interpreter(py: Python<'_>) -> PyResult<()> {
     code::prepare(py)?;
     globals::prepare(py)?;
     let sys = py.import("sys")?;
@@ -214,7 +209,7 @@ fn run(py: Python<'_>) {
 
 /// Finalises CPython in a forked child and ends the process, unless the status is 0: after `-c` the status would be 0.
 fn leave_child(_py: Python<'_>, end: &SessionEnd) {
-    let status = end.exit_code.unwrap_or(0).rem_euclid(256) as i32;
+    let status = messages::exit_status(end.exit_code.unwrap_or(0));
     if status != 0 {
         // SAFETY: the interpreter is initialised and this is its thread.
         unsafe { ffi::Py_FinalizeEx() };

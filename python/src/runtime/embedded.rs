@@ -1,15 +1,12 @@
 //! The parts of the engine that are written in Python, compiled and run when a function of theirs is first needed.
 //!
 //! Each folder declares its own. A session in which no cell needs one compiles none. The code objects have file names
-//! that begin with [`FILE_PREFIX`], by which their frames are left out of tracebacks.
+//! that begin with `PART_PREFIX` of `plain::frames`, by which their frames are left out of tracebacks.
 
 use super::code;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
-
-/// The beginning of the file name of every part.
-pub(crate) const FILE_PREFIX: &str = "<worker ";
 
 /// One part: Python source that is run once, in a namespace of its own that is no module.
 pub(crate) struct Part {
@@ -21,7 +18,7 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// A part that is not compiled yet. `file` begins with [`FILE_PREFIX`].
+    /// A part that is not compiled yet. `file` begins with `PART_PREFIX`.
     pub(crate) const fn new(file: &'static str, source: &'static str, uses: &'static [&'static Part]) -> Part {
         Part { file, source, uses, namespace: PyOnceLock::new() }
     }

@@ -6,6 +6,7 @@
 
 #![expect(unsafe_code, reason = "C functions are made and looked into through CPython's C API")]
 
+use crate::plain::messages::function_doc;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -90,10 +91,5 @@ impl Original {
 fn doc_of(function: &Bound<'_, PyAny>, name: &str) -> PyResult<Option<CString>> {
     let doc: Option<String> = function.getattr("__doc__")?.extract()?;
     let signature: Option<String> = function.getattr("__text_signature__")?.extract()?;
-    let text = match (signature, doc) {
-        (Some(signature), doc) => format!("{name}{signature}\n--\n\n{}", doc.unwrap_or_default()),
-        (None, Some(doc)) => doc,
-        (None, None) => return Ok(None),
-    };
-    Ok(Some(CString::new(text)?))
+    Ok(function_doc(name, signature.as_deref(), doc.as_deref()).map(CString::new).transpose()?)
 }
