@@ -71,7 +71,7 @@ class Kernel:
             except queue.Empty:
                 has_reply = has_reply or self._has_reply(message_id)
                 if now() - begun > LIMIT:
-                    raise TimeoutError(code)
+                    raise TimeoutError(code) from None
                 continue
             last = now()
             self._take(message)

@@ -6,8 +6,8 @@ import tempfile
 import time
 
 from compare import OURS, Line, alternate, close, compare, is_kernel
-from crowd import crowded
 from cpu import cpu_of, cpu_of_command
+from crowd import crowded
 from sessions import Echo, Ended, Zeros, seconds_of
 
 MIB = 1 << 20
@@ -279,7 +279,7 @@ def interrupts(bench):
     for what, code in cells.items():
         sessions = bench.open(names)
 
-        def measure(session):
+        def measure(session, code=code):
             session.begin(code, b"gone")
             time.sleep(0.02)  # Well into the loop or the sleep, and past the flush of what was printed.
             return session.interrupt()

@@ -30,7 +30,8 @@ def arguments():
     parser.add_argument("--lang", choices=["python", "r", "all"], default="all")
     parser.add_argument("--worker", metavar="PATH", help="the binary (default: a release build of this tree)")
     parser.add_argument("--python", metavar="PATH", default=sys.executable, help="the interpreter that both host")
-    parser.add_argument("--peers-venv", metavar="PATH", default=os.path.join(ROOT, ".venv-bench"), help="where Jupyter's kernels are")
+    peers_venv = os.path.join(ROOT, ".venv-bench")
+    parser.add_argument("--peers-venv", metavar="PATH", default=peers_venv, help="where Jupyter's kernels are")
     parser.add_argument("--install-peers", action="store_true", help="make that environment with pip first")
     parser.add_argument("--no-kernels", action="store_true", help="leave Jupyter's kernels out")
     options = parser.parse_args()
@@ -125,7 +126,7 @@ WIDTHS = (34, 6, 9, 30, 9, 7, 14)
 
 def show(*cells):
     row = [str(cell) for cell in cells]
-    print("  ".join(cell.ljust(width) for cell, width in zip(row, WIDTHS)) + "  " + row[-1], flush=True)
+    print("  ".join(cell.ljust(width) for cell, width in zip(row, WIDTHS, strict=False)) + "  " + row[-1], flush=True)
 
 
 def show_line(line):

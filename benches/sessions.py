@@ -151,7 +151,8 @@ class Worker(Process):
         return "".join(out).encode()
 
     def answers(self, code, count):
-        """Runs a cell that asks `count` times for a line with the prompt `p> `; gives the seconds from each answer to the next wait."""
+        """Runs a cell that asks `count` times for a line with the prompt `p> `; gives the seconds from each answer to the next
+        wait."""
         times = []
         stream, send = self.stream, self.socket.sendall
         answer = b'{"type":"input_batch","input":"x\\n"}\n'

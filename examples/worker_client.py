@@ -19,6 +19,7 @@ them, so none is lost while the program does something else; beyond `backlog` of
 
 import base64
 import collections
+import contextlib
 import json
 import os
 import queue
@@ -195,10 +196,9 @@ class Worker:
     def shutdown(self, grace_ms=2000):
         """Asks for the end; after twice the grace sends SIGTERM, then SIGKILL to the process group; tells how it
         ended. Events that come meanwhile stay to be received."""
-        try:
+        # On an error it has hung up already, or the request side is closed.
+        with contextlib.suppress(OSError, ValueError):
             self.send(type="shutdown", grace_ms=grace_ms)
-        except (OSError, ValueError):
-            pass  # It has hung up already, or the request side is closed.
         ending = self.wait(grace_ms / 500 + 1)
         if not ending:
             self._sent = signal.SIGTERM

@@ -1,19 +1,23 @@
-"""Top-level await: one event loop that lasts for the session."""
+"""Top-level await: one event loop that lasts for the session.
+
+All functions run on the main thread. What a cell's code raises passes through them unchanged.
+"""
 
 import asyncio
 import contextvars
 import sys
-# Without the wrappers of `signal`, in whose frames an interrupt would be raised.
+
+# From `_signal`, and not from `signal`: KeyboardInterrupt could be raised in the frames of its Python wrappers.
 from _signal import SIGINT, default_int_handler, getsignal, signal
 
 _loop = None
-# The last run did not come to its end, and may have left something in the loop that would stop the next one.
-_is_torn = False
-# What the cell's task has left in its context variables.
+# The last `run_until_complete` was interrupted. It may have left a callback in the loop that would stop the next run.
+_was_interrupted = False
+# A copy of the context in which the cell's task ended.
 _context = None
 _eval = eval
-# What the loop's code is built on: as long as these run for it, it has not done yet what it was about to do (a task that is
-# scheduled and not in its set of tasks, say).
+# Modules that asyncio's own code calls. While one of them runs for asyncio, asyncio is in the middle of a change: a task may
+# be scheduled, for example, and not yet be in the set of all tasks.
 _HELPERS = frozenset((
     "_weakrefset", "collections", "concurrent.futures._base", "concurrent.futures.thread", "contextlib", "enum", "functools",
     "heapq", "inspect", "linecache", "logging", "reprlib", "signal", "socket", "ssl", "threading", "traceback", "types",
@@ -22,8 +26,11 @@ _HELPERS = frozenset((
 
 
 def begin(codes, namespace):
-    """A task that runs a cell's code objects, on the session's loop, and gives the last one's value. Called with signals
-    held: half a loop would leave its descriptors behind, and half a task would run in a later cell."""
+    """Makes the task that runs a cell's code objects on the session's loop; its result is the last one's value.
+
+    Called with SIGINT blocked: an interrupted construction of the loop would leave its descriptors open, and one of the task
+    would leave it to run in a later cell.
+    """
     global _loop
     if _loop is None or _loop.is_closed() or _loop.is_running():
         _loop = asyncio.new_event_loop()
@@ -47,7 +54,8 @@ async def _steps(codes, namespace):
 
 
 def _keep_context():
-    """A task has a context of its own; what a cell has set (numpy's and decimal's settings, say) is to hold in the next."""
+    """Copies the task's context variables (numpy's and decimal's settings, for example) to the main thread's context, so that
+    later cells see them: a task has a context of its own."""
     global _context
     context, _context = _context, None
     for variable in context or ():
@@ -55,56 +63,64 @@ def _keep_context():
             variable.set(context[variable])
 
 
-def run(task, renew):
-    """Runs a cell's task to its end; an interrupt stops it. `renew` has an interrupt come again."""
+def run(task, redeliver):
+    """Runs the loop until the cell's task is done and gives its result; an interrupt cancels the task.
+
+    `redeliver()` has the session send SIGINT again shortly after. Raises KeyboardInterrupt after an interrupt.
+    """
     try:
-        return _run(task, renew)
+        return _run(task, redeliver)
     finally:
         _keep_context()
 
 
-def _run(task, renew):
-    struck = None
-    with _Interrupts(task, renew) as interrupts:
+def _run(task, redeliver):
+    interrupt = None
+    with _Interrupts(task, redeliver) as interrupts:
         while True:
             try:
                 value = _finish(task)
             except KeyboardInterrupt as error:
                 if task.done():
                     raise
-                # It struck another task, or a callback.
-                struck = error
+                # It was raised in another task or in a callback, and has left the loop.
+                interrupt = error
                 interrupts.cancel()
                 continue
             except asyncio.CancelledError as cancelled:
                 if not interrupts.has_cancelled:
                     raise
-                # Where it was is what the user wants to see, and not how it was told. Python 3.10 tells it with another error.
-                where = cancelled.__context__ if sys.version_info < (3, 11) else None
-                raise struck or KeyboardInterrupt().with_traceback((where or cancelled).__traceback__) from None
-            if struck:
-                raise struck
+                # The user is to see a KeyboardInterrupt with the traceback of the `await` that was cancelled. In Python 3.10
+                # the CancelledError that holds this traceback is the context of the one that was raised.
+                context = cancelled.__context__ if sys.version_info < (3, 11) else None
+                raise interrupt or KeyboardInterrupt().with_traceback((context or cancelled).__traceback__) from None
+            if interrupt:
+                raise interrupt
             return value
 
 
 def _finish(task):
-    global _is_torn
-    if _is_torn:
+    global _was_interrupted
+    if _was_interrupted:
+        # One round of the loop takes the callbacks that would stop the run below at once.
         _loop.call_soon(_loop.stop)
         _loop.run_forever()
-    _is_torn = True
+    _was_interrupted = True
     value = _loop.run_until_complete(task)
-    _is_torn = False
+    _was_interrupted = False
     return value
 
 
 class _Interrupts:
-    """What an interrupt does while the loop runs. In the user's code it is raised. The loop's own code would forget what it
-    was about to do, and some task would never be woken: there it cancels the cell's task, and if the user's code has called
-    the loop's, it is put off until that has returned. A handler of the user's own stays."""
+    """The handler of SIGINT while the loop runs, unless the user has set one.
 
-    def __init__(self, task, renew):
-        self.task, self.renew, self.has_cancelled, self.is_over = task, renew, False, False
+    In the user's code it raises KeyboardInterrupt. In the middle of asyncio's own code an exception could leave a task that is
+    never woken. If the loop itself called that code, the handler cancels the cell's task; if the user's code called it, the
+    handler asks for the interrupt to be redelivered, until the call has returned.
+    """
+
+    def __init__(self, task, redeliver):
+        self.task, self.redeliver, self.has_cancelled, self.is_over = task, redeliver, False, False
         self.handler = self._handle
 
     def __enter__(self):
@@ -124,19 +140,20 @@ class _Interrupts:
         if all(_is_of_loop(module) or module == "nest_asyncio" for module in callers):
             self.cancel()
         elif _is_of_loop(callers[0]):
-            self.renew()
+            self.redeliver()
         else:
             raise KeyboardInterrupt
 
     def cancel(self):
+        """Cancels the cell's task and wakes the loop."""
         self.has_cancelled = True
         self.task.cancel()
-        # Ends the loop's wait.
+        # Ends the selector's wait.
         _loop.call_soon_threadsafe(int)
 
 
 def _modules(frame):
-    """The modules of the code that runs and of its callers, down to the run of the cell's task."""
+    """The names of the modules of this frame and its callers, innermost first, up to the frame of `_run`."""
     while frame and frame.f_code is not _run.__code__:
         yield frame.f_globals.get("__name__")
         frame = frame.f_back
@@ -147,7 +164,7 @@ def _is_of_loop(module):
 
 
 def close():
-    """Cancels what is left and closes the loop, at the end of the session."""
+    """Cancels the tasks that are left and closes the loop, at the end of the session. SIGINT is unblocked meanwhile."""
     if _loop is None or _loop.is_closed() or _loop.is_running():
         return
     tasks = asyncio.all_tasks(_loop)

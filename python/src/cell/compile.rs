@@ -1,29 +1,34 @@
-//! From a cell's source to code: the whole cell is compiled before anything of it runs.
+//! Compiling a cell's source: the whole cell is compiled before any of it runs. All functions need the GIL.
 
+use crate::plain::source::may_be_expression;
 use crate::runtime::code::{ONLY_AST, compile, evaluate_in};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyCFunction, PyDict, PyList, PyTuple};
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
+/// `PyCF_ALLOW_TOP_LEVEL_AWAIT`.
 const ALLOW_TOP_LEVEL_AWAIT: i32 = 0x2000;
 /// The flags of `from __future__ import …`, from `division` to `annotations`.
 const FUTURE_FLAGS: i32 = 0x1FE_0000;
+/// The flag of a code object whose evaluation gives a coroutine.
 const CO_COROUTINE: i32 = 0x80;
 
-/// Futures that earlier cells have imported hold in later ones.
+/// The flags of `from __future__ import …` in earlier cells, which apply to later ones.
 static FUTURES: AtomicI32 = AtomicI32::new(0);
 /// What [`expression_types`] gives.
 static EXPRESSION: PyOnceLock<(Py<PyAny>, Py<PyAny>)> = PyOnceLock::new();
 
-/// A compiled cell: statements, then an expression whose value is shown. Either may be missing.
+/// A compiled cell.
 pub(super) struct Compiled<'py> {
+    /// The code of its statements; none if it is one expression.
     pub(super) body: Option<Bound<'py, PyAny>>,
+    /// The code of its last statement if that is an expression, whose value is shown.
     pub(super) last: Option<Bound<'py, PyAny>>,
 }
 
-/// The node of a statement that is an expression, and the tree that is one alone. They are those of the compiler, whatever
-/// the user has made of `_ast`; and CPython makes its hundred classes of nodes only for whoever asks for a tree.
+/// The types `ast.Expr` and `ast.Expression`, as the compiler makes them: user code may have changed the module `_ast`,
+/// and its import would make all classes of nodes also in a session that needs none.
 fn expression_types<'py>(py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
     let (statement, alone) = EXPRESSION.get_or_try_init(py, || -> PyResult<_> {
         let zero = "0".into_pyobject(py)?.into_any();
@@ -34,13 +39,13 @@ fn expression_types<'py>(py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<
     Ok((statement.bind(py).clone(), alone.bind(py).clone()))
 }
 
-/// Compiles a cell.
+/// Compiles a cell; its code objects have the file name `file`. Raises `SyntaxError` and whatever else `compile`
+/// raises.
 pub(super) fn cell<'py>(py: Python<'py>, source: &str, file: &str) -> PyResult<Compiled<'py>> {
     let flags = ALLOW_TOP_LEVEL_AWAIT | FUTURES.load(Relaxed);
     let text = source.into_pyobject(py)?.into_any();
-    // Most cells of one line are an expression, and compile at once.
-    if !source.contains('\n')
-        && !source.starts_with([' ', '\t', '\x0c', '#'])
+    // Most cells of one line are an expression: this saves the tree.
+    if may_be_expression(source)
         && let Ok(last) = compile(&text, file, "eval", flags)
     {
         return Ok(Compiled { body: None, last: Some(last) });
@@ -70,8 +75,8 @@ pub(super) fn cell<'py>(py: Python<'py>, source: &str, file: &str) -> PyResult<C
     Ok(compiled)
 }
 
-/// Raises an error that showing the cell's value ended in from within the cell, as the prompt has it: its traceback begins with
-/// the last expression.
+/// Adds the cell's frame to an error that `sys.displayhook` has raised: the traceback begins at the cell's last
+/// expression, as at the interactive prompt. Gives the error, unchanged if the source cannot be compiled again.
 pub(super) fn raise_at_last(
     py: Python<'_>,
     error: PyErr,
@@ -99,7 +104,6 @@ pub(super) fn raise_at_last(
         locals.set_item("show", show)?;
         evaluate_in(py, &code, namespace, &locals).map(drop)
     };
-    // What cannot be parsed again, after all, keeps its own traceback.
     match raise() {
         Err(raised) if raised.value(py).is(error.value(py)) => raised,
         _ => error,
@@ -110,12 +114,12 @@ fn flags_of(code: &Bound<'_, PyAny>) -> PyResult<i32> {
     code.getattr(pyo3::intern!(code.py(), "co_flags"))?.extract()
 }
 
-/// Whether running the code gives a coroutine: there is an `await` at its top level.
+/// Whether evaluating the code gives a coroutine: it has an `await` at its top level.
 pub(super) fn is_coroutine(code: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(flags_of(code)? & CO_COROUTINE != 0)
 }
 
-/// Whether functions or classes were defined in the code, which keep its source in use.
+/// Whether the code defines functions or classes: their tracebacks need its source after the cell.
 pub(super) fn defines(code: &Bound<'_, PyAny>) -> PyResult<bool> {
     let kind = code.get_type();
     Ok(code

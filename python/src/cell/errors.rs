@@ -1,6 +1,6 @@
-//! Errors as the prompt prints them, with the user's frames alone.
+//! Errors: printing them as the interactive prompt does, with the user's frames alone. All functions need the GIL.
 
-use crate::runtime::embedded::FILE_PREFIX;
+use crate::plain::{frames, source};
 use crate::runtime::globals::sys;
 use crate::stdio::streams::is_ours;
 use crate::stdio::write::{InRole, put_text};
@@ -12,26 +12,30 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use worker_protocol::{EndReason, ErrorInfo, Role, SessionEnd, Stream};
 
-/// Errors that are printed along with one, as its causes say: in more than this our frames are left.
+/// No more causes, contexts and members of groups than this have the engine's frames removed.
 const MOST_RELATED: usize = 1000;
+/// A traceback is read up to this number of frames.
+const MOST_FRAMES: usize = 100_000;
 
-/// CPython's own hook, kept from the start.
+/// `sys.__excepthook__`, from the start of the session.
 static EXCEPTHOOK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-/// The file name of the last cell that failed, whose source `pdb.pm()` wants.
+/// The file name of the last cell that raised, whose source `pdb.pm()` shows.
 static LAST_FAILED: Mutex<Option<String>> = Mutex::new(None);
 
-/// A cell has failed: its source is kept until the next one fails. Gives the one before.
-pub(super) fn keep_until_next(file: String) -> Option<String> {
+/// Records the file name of a cell that raised; gives the one before, whose source is not needed any more.
+pub(super) fn replace_last_failed(file: String) -> Option<String> {
     LAST_FAILED.lock().unwrap_or_else(PoisonError::into_inner).replace(file)
 }
 
+/// Stores CPython's own hook. Call it once, before user code runs.
 pub(super) fn prepare(py: Python<'_>) -> PyResult<()> {
     let _ = EXCEPTHOOK.set(py, py.import("sys")?.getattr("__excepthook__")?.unbind());
     Ok(())
 }
 
-/// The end that an exception asks for, if it does. The text of `SystemExit('text')` goes to stderr.
+/// The end of the session that a `SystemExit` asks for; none for other exceptions. Prints the text of
+/// `SystemExit('text')` to stderr.
 pub(super) fn exit_of(py: Python<'_>, error: &PyErr) -> Option<SessionEnd> {
     if !error.is_instance_of::<PySystemExit>(py) {
         return None;
@@ -48,11 +52,12 @@ pub(super) fn exit_of(py: Python<'_>, error: &PyErr) -> Option<SessionEnd> {
     Some(exit_end(1, Some(text)))
 }
 
+/// The end of a session whose runtime exits with this code.
 pub(super) fn exit_end(code: i64, message: Option<String>) -> SessionEnd {
     SessionEnd { exit_code: Some(code), message, ..SessionEnd::new(EndReason::RuntimeExit) }
 }
 
-/// Prints to the user's `sys.stderr`.
+/// Prints to the user's `sys.stderr`, or to the session's own if that raises.
 fn print_text(py: Python<'_>, text: &str) {
     let stderr = sys(py).and_then(|sys| sys.getattr("stderr"));
     let written = match stderr {
@@ -62,12 +67,11 @@ fn print_text(py: Python<'_>, text: &str) {
         Err(error) => Err(error),
     };
     if written.is_err() {
-        // A broken stderr of the user's: the session's own will do.
         let _ = put_text(py, Stream::Stderr, text);
     }
 }
 
-/// Gives a syntax error of a cell the line that it speaks of, where the compiler had only the tree left to look at.
+/// Sets the `text` of a cell's `SyntaxError` where it has none: an error in a compilation from the tree has no source.
 pub(super) fn add_source_line(py: Python<'_>, error: &PyErr, file: &str, source: &str) -> PyResult<()> {
     let value = error.value(py);
     if !error.is_instance_of::<PySyntaxError>(py)
@@ -77,19 +81,17 @@ pub(super) fn add_source_line(py: Python<'_>, error: &PyErr, file: &str, source:
         return Ok(());
     }
     let number: usize = value.getattr("lineno")?.extract()?;
-    match number.checked_sub(1).and_then(|at| source.lines().nth(at)) {
-        Some(line) => value.setattr("text", format!("{line}\n")),
-        None => Ok(()),
-    }
+    source::line(source, number).map_or(Ok(()), |line| value.setattr("text", line))
 }
 
-/// Prints an error that ended a cell and says what `ready` says of it; `Err`: the user's own hook ended the runtime.
+/// Prints an error that ended a cell, by `sys.excepthook`, and gives what the event `ready` has of it. `Err`: the
+/// user's own hook has raised `SystemExit`. Main thread, with SIGINT unblocked.
 pub(super) fn print(py: Python<'_>, error: PyErr) -> Result<ErrorInfo, SessionEnd> {
     let traceback = user_frames(py, error.traceback(py));
     set_traceback(error.value(py), traceback.as_ref());
     clear_related(error.value(py));
-    // Values that cannot be set leave a post-mortem without its subject, no more.
-    let _ = remember(py, &error, traceback.as_ref());
+    // If they cannot be set, `pdb.pm()` does not find the error; it is printed all the same.
+    let _ = set_last(py, &error, traceback.as_ref());
     let (lines, message) = text_of(py, &error, traceback.as_ref());
     let mut info =
         ErrorInfo { name: name_of(py, &error), message, traceback: lines.lines().map(str::to_owned).collect() };
@@ -119,33 +121,26 @@ pub(super) fn print(py: Python<'_>, error: PyErr) -> Result<ErrorInfo, SessionEn
     Ok(info)
 }
 
-/// Drops the frames that are not the user's: asyncio's and ours below the cell, and ours in between.
+/// The traceback without the frames that are not the user's ([`frames::are_users`]).
 fn user_frames<'py>(py: Python<'py>, traceback: Option<Bound<'py, PyTraceback>>) -> Option<Bound<'py, PyTraceback>> {
     let file_of = |traceback: &Bound<'py, PyAny>| -> PyResult<String> {
         traceback.getattr("tb_frame")?.getattr("f_code")?.getattr("co_filename")?.extract()
     };
     let mut all = Vec::new();
     let mut next = traceback?.into_any();
-    while !next.is_none() && all.len() < 100_000 {
+    while !next.is_none() && all.len() < MOST_FRAMES {
         let following = next.getattr("tb_next").unwrap_or_else(|_| py.None().into_bound(py));
         all.push(next);
         next = following;
     }
     let files: Vec<String> = all.iter().map(|traceback| file_of(traceback).unwrap_or_default()).collect();
-    let starts_below = files.first().is_some_and(|file| file.starts_with(FILE_PREFIX));
-    let first_cell = files.iter().position(|file| file.starts_with("<cell "));
-    let skip = if starts_below { first_cell.unwrap_or(0) } else { 0 };
-    let mut kept: Vec<Bound<'py, PyAny>> = all
-        .into_iter()
-        .zip(&files)
-        .skip(skip)
-        .filter(|(_, file)| !file.starts_with(FILE_PREFIX))
-        .map(|(traceback, _)| traceback)
-        .collect();
+    let are_users = all.into_iter().zip(frames::are_users(&files));
+    let mut kept: Vec<Bound<'py, PyAny>> =
+        are_users.filter_map(|(traceback, is_users)| is_users.then_some(traceback)).collect();
     for pair in (1..kept.len()).rev() {
         let is_linked = kept[pair - 1].getattr("tb_next").is_ok_and(|next| next.is(&kept[pair]));
         if !is_linked {
-            // A chain that cannot be relinked keeps the frames in between.
+            // CPython refuses to make a circle; then the frames in between stay.
             let _ = kept[pair - 1].setattr("tb_next", &kept[pair]);
         }
     }
@@ -158,11 +153,12 @@ fn user_frames<'py>(py: Python<'py>, traceback: Option<Bound<'py, PyTraceback>>)
 }
 
 fn set_traceback(error: &Bound<'_, PyAny>, traceback: Option<&Bound<'_, PyTraceback>>) {
-    // An exception that takes none keeps what it has.
+    // A class of the user's may refuse it; then the exception keeps its traceback.
     let _ = error.setattr("__traceback__", traceback);
 }
 
-/// Does the same to what an error is printed with: its causes, contexts, and the members of a group.
+/// Removes the engine's frames from the errors that are printed with this one: causes, contexts, and members of a
+/// group.
 fn clear_related(error: &Bound<'_, PyAny>) {
     let related = |error: &Bound<'_, PyAny>| -> Vec<PyErr> {
         let named = ["__cause__", "__context__"].into_iter().filter_map(|name| error.getattr(name).ok());
@@ -186,8 +182,8 @@ fn clear_related(error: &Bound<'_, PyAny>) {
     }
 }
 
-/// `sys.last_*`, for `pdb.pm()`.
-fn remember(py: Python<'_>, error: &PyErr, traceback: Option<&Bound<'_, PyTraceback>>) -> PyResult<()> {
+/// Sets `sys.last_*`, for `pdb.pm()`.
+fn set_last(py: Python<'_>, error: &PyErr, traceback: Option<&Bound<'_, PyTraceback>>) -> PyResult<()> {
     let sys = sys(py)?;
     sys.setattr("last_type", error.get_type(py))?;
     sys.setattr("last_value", error.value(py))?;
@@ -198,7 +194,7 @@ fn remember(py: Python<'_>, error: &PyErr, traceback: Option<&Bound<'_, PyTraceb
     Ok(())
 }
 
-/// The whole text of an error as `traceback` formats it, and its message. The error's own `__str__` is run once.
+/// The text of an error as `traceback` formats it, and its message. The error's `__str__` is called once.
 fn text_of(py: Python<'_>, error: &PyErr, traceback: Option<&Bound<'_, PyTraceback>>) -> (String, String) {
     let format = || -> PyResult<(String, String)> {
         let kind = py.import("traceback")?.getattr("TracebackException")?;
@@ -213,14 +209,15 @@ fn text_of(py: Python<'_>, error: &PyErr, traceback: Option<&Bound<'_, PyTraceba
         };
         Ok((text, message))
     };
-    // An error that cannot be formatted (the stack is used up, the module is broken) is at least named.
+    // Without `traceback` (the recursion limit is reached, user code has changed the module) there is only the name and
+    // message.
     format().unwrap_or_else(|_| {
         let message = message_of(py, error);
         (format!("{}: {message}\n", name_of(py, error)), message)
     })
 }
 
-/// The class's own name; where it was defined is in the traceback.
+/// The name of the error's class, without its module.
 fn name_of(py: Python<'_>, error: &PyErr) -> String {
     error.get_type(py).name().map_or_else(|_| "Exception".to_owned(), |name| name.to_string_lossy().into_owned())
 }

@@ -1,4 +1,4 @@
-//! A cell on its way through Python: its code, its value, its errors, and the loop that takes one after the other.
+//! Cells: compiling one, its value, its errors, its source for tracebacks, and the loop that runs one after the other.
 
 mod compile;
 mod errors;

@@ -1,45 +1,51 @@
-//! The sources of cells, where tracebacks, `inspect` and debuggers find them: in `linecache`, once that is imported.
+//! The sources of cells in `linecache`, where tracebacks, `inspect` and debuggers find them.
+//!
+//! Until `linecache` is imported they are stored here, so that a bare session does not import it. All functions need
+//! the GIL.
 
+use crate::plain::source::lines;
 use crate::runtime::globals::sys;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-/// File name to source, until `linecache` is imported.
+/// Sources by file name.
 type Sources = BTreeMap<String, String>;
 
-static WAITING: Mutex<Sources> = Mutex::new(Sources::new());
+/// The sources of cells that ran before `linecache` is imported.
+static PENDING: Mutex<Sources> = Mutex::new(Sources::new());
 
-fn waiting() -> std::sync::MutexGuard<'static, Sources> {
-    // A panic ends the process, so nobody ever finds the lock poisoned.
-    WAITING.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+fn pending() -> std::sync::MutexGuard<'static, Sources> {
+    // A panic ends the process (`panic = "abort"`), so the lock is never poisoned.
+    PENDING.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+/// `linecache.cache`, if the module is imported.
 fn cache<'py>(py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
     let modules = sys(py)?.getattr(pyo3::intern!(py, "modules"))?;
     let modules = modules.cast::<PyDict>()?;
     match modules.get_item(pyo3::intern!(py, "linecache"))? {
-        // A module that is still being imported, or was replaced by a user's own, may have no cache.
+        // A module that is still being imported, or a user's own of that name, may have no such dictionary.
         Some(module) => Ok(module.getattr("cache").ok().and_then(|cache| cache.cast_into::<PyDict>().ok())),
         None => Ok(None),
     }
 }
 
-/// Remembers a cell's source.
-pub(crate) fn remember(py: Python<'_>, file: &str, source: &str) -> PyResult<()> {
+/// Stores a cell's source under its file name. Raises if `sys.modules` or the cache is no dictionary any more.
+pub(crate) fn insert(py: Python<'_>, file: &str, source: &str) -> PyResult<()> {
     match cache(py)? {
         Some(cache) => put(py, &cache, file, source),
         None => {
-            waiting().insert(file.to_owned(), source.to_owned());
+            pending().insert(file.to_owned(), source.to_owned());
             Ok(())
         }
     }
 }
 
-/// Forgets a source that nothing refers to any more.
-pub(crate) fn forget(py: Python<'_>, file: &str) -> PyResult<()> {
-    waiting().remove(file);
+/// Removes the source of a cell whose code nothing refers to any more. Raises as [`insert`] does.
+pub(crate) fn remove(py: Python<'_>, file: &str) -> PyResult<()> {
+    pending().remove(file);
     if let Some(cache) = cache(py)?
         && cache.contains(file)?
     {
@@ -48,24 +54,19 @@ pub(crate) fn forget(py: Python<'_>, file: &str) -> PyResult<()> {
     Ok(())
 }
 
-/// `linecache` has been imported: gives it what was remembered so far.
+/// Moves the sources that are stored here to `linecache`, which was just imported.
 pub(crate) fn fill(py: Python<'_>, module: &Bound<'_, PyAny>) -> PyResult<()> {
     let Ok(cache) = module.getattr("cache")?.cast_into::<PyDict>() else { return Ok(()) };
-    for (file, source) in std::mem::take(&mut *waiting()) {
+    for (file, source) in std::mem::take(&mut *pending()) {
         put(py, &cache, &file, &source)?;
     }
     Ok(())
 }
 
-/// An entry without a modification time is one that `linecache.checkcache` leaves alone.
+/// Adds an entry to the cache: size, modification time, lines, full name. Without a modification time
+/// `linecache.checkcache` does not look for the file.
 fn put(py: Python<'_>, cache: &Bound<'_, PyDict>, file: &str, source: &str) -> PyResult<()> {
-    let lines = PyList::new(py, source.split_inclusive('\n'))?;
-    if !source.ends_with('\n')
-        && let Some(last) = lines.len().checked_sub(1)
-    {
-        let line = lines.get_item(last)?.add(PyString::new(py, "\n"))?;
-        lines.set_item(last, line)?;
-    }
+    let lines = PyList::new(py, lines(source))?;
     let entry = PyTuple::new(
         py,
         [

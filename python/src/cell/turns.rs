@@ -1,8 +1,12 @@
-//! The cell loop: takes a turn from the session, runs it in `__main__`, and says how it ended.
+//! The cell loop: waits for the session's next cell or request, runs a cell in `__main__`, and reports how it ended.
+//!
+//! All of it runs on the main thread. SIGINT is blocked between cells and unblocked while a cell's code runs.
 
 use super::compile::{self, Compiled};
 use super::{errors, sources};
 use crate::figures::backend;
+use crate::plain::frames::cell_file;
+use crate::plain::source::with_unix_line_ends;
 use crate::requests::answer::answer;
 use crate::runtime::code;
 use crate::runtime::embedded::Part;
@@ -20,6 +24,7 @@ use worker_core::process::fork;
 use worker_core::signals::interrupt;
 use worker_protocol::{ErrorInfo, Outcome, Role, RuntimeInfo, SessionEnd};
 
+/// What the first `ready` reports of the interpreter.
 static RUNTIME: OnceLock<RuntimeInfo> = OnceLock::new();
 /// Top-level `await`.
 static AIO: Part = Part::new("<worker aio>", include_str!("aio.py"), &[]);
@@ -27,19 +32,22 @@ static AIO: Part = Part::new("<worker aio>", include_str!("aio.py"), &[]);
 /// How the code of a cell ended.
 enum Ended {
     Ok,
+    /// It raised, or was interrupted.
     Failed(Outcome, ErrorInfo),
-    /// The user's code ended the runtime.
+    /// It raised `SystemExit`.
     Exit(SessionEnd),
 }
 
-/// Takes hold of what the loop needs before user code can touch it.
+/// Stores what the loop needs. Call it once, with the GIL, before user code runs.
 pub(crate) fn prepare(py: Python<'_>, runtime: RuntimeInfo) -> PyResult<()> {
     errors::prepare(py)?;
     let _ = RUNTIME.set(runtime);
     Ok(())
 }
 
-/// Runs the session to its end: the reason if the user's code gave one.
+/// Runs the session's cells to the last one. Gives how the user's code ended the session; none if the supervisor did.
+/// In a forked child of the user's it returns too, at the end of the cell. Main thread, with the GIL; it detaches while
+/// it waits.
 pub(crate) fn run(py: Python<'_>) -> Option<SessionEnd> {
     let engine = session();
     if let Some(end) = run_startup_file(py) {
@@ -79,7 +87,7 @@ pub(crate) fn run(py: Python<'_>) -> Option<SessionEnd> {
     }
 }
 
-/// A forked child that comes to the end of its cell ends: with 0, or with 1 after an error.
+/// The end of a forked child that has come to the end of its cell: status 0, or 1 after an error.
 fn finish_child(ended: Ended) -> Option<SessionEnd> {
     fork::flush_print();
     let status = match ended {
@@ -90,19 +98,19 @@ fn finish_child(ended: Ended) -> Option<SessionEnd> {
     Some(errors::exit_end(status, None))
 }
 
-/// Tasks of top-level `await` that are left are cancelled before the runtime finalises.
+/// Cancels the tasks of top-level `await` that are left and closes the loop, before CPython finalises.
 fn close_loop(py: Python<'_>) {
     let is_used =
         sys(py).and_then(|sys| sys.getattr("modules")).and_then(|modules| modules.contains("asyncio")).unwrap_or(false);
     if is_used {
         interrupt::allow();
-        // What tasks do when they are cancelled is their own affair.
+        // There is no cell any more to which an error of a cancelled task could be reported.
         let _ = AIO.get(py, "close").and_then(|close| close.call0());
         interrupt::forbid();
     }
 }
 
-/// `PYTHONSTARTUP`, when `--startup` asks for it.
+/// Runs the file that `PYTHONSTARTUP` names, if `--startup` was given. Gives the end if it raised `SystemExit`.
 fn run_startup_file(py: Python<'_>) -> Option<SessionEnd> {
     if !config().and_then(|config| config.python.as_ref()).is_some_and(|python| python.startup) {
         return None;
@@ -125,12 +133,13 @@ fn run_startup_file(py: Python<'_>) -> Option<SessionEnd> {
     }
 }
 
+/// Compiles and runs a cell, shows its value, its error and its figures. SIGINT is blocked before and after.
 fn run_cell(py: Python<'_>, cell: &Cell) -> Ended {
-    let file = format!("<cell {}>", cell.cell.number);
-    let source = if cell.code.contains('\r') { cell.code.replace("\r\n", "\n") } else { cell.code.clone() };
+    let file = cell_file(cell.cell.number);
+    let source = with_unix_line_ends(&cell.code);
     interrupt::install_before_current(set_flag);
-    // Nothing that can fail here is worth more than a traceback without source lines.
-    let _ = sources::remember(py, &file, &source);
+    // If the source cannot be stored, tracebacks lack its lines.
+    let _ = sources::insert(py, &file, &source);
     let mut defines = false;
     let result = compile::cell(py, &source, &file).and_then(|compiled| {
         let codes = [&compiled.body, &compiled.last];
@@ -142,7 +151,7 @@ fn run_cell(py: Python<'_>, cell: &Cell) -> Ended {
         if compiled.last.is_some() {
             display(py, &value).map_err(|error| compile::raise_at_last(py, error, &source, &file, &namespace))?;
         }
-        // An interrupt that came with the last instruction is this cell's.
+        // An interrupt that came with the last instruction belongs to this cell.
         py.check_signals()
     });
     let ended = match result {
@@ -161,29 +170,31 @@ fn run_cell(py: Python<'_>, cell: &Cell) -> Ended {
     }
     interrupt::forbid();
     if !defines {
-        // Nothing refers to the source any more, but for the traceback of the last error.
-        let unused = if matches!(ended, Ended::Failed(..)) { errors::keep_until_next(file) } else { Some(file) };
+        // No object has the cell's code any more, except the traceback of the last error.
+        let unused = if matches!(ended, Ended::Failed(..)) { errors::replace_last_failed(file) } else { Some(file) };
         if let Some(file) = unused {
-            let _ = sources::forget(py, &file);
+            let _ = sources::remove(py, &file);
         }
     }
     ended
 }
 
-/// Shows what the cell has drawn, also when it failed. A figure that cannot be drawn is an error of a cell that had none.
+/// Shows the cell's figures, also after an error. If a figure cannot be drawn and the cell had no error, that is the
+/// cell's error.
 fn show_figures(py: Python<'_>, cell: &Cell, ended: Ended) -> Ended {
     let Err(error) = backend::finish_cell(py, cell.cell.number) else { return ended };
     if matches!(ended, Ended::Ok) {
         return failed(py, error);
     }
     if !error.is_instance_of::<PyKeyboardInterrupt>(py) {
-        // The cell's own error is the one that is told; this one is printed too.
+        // The cell's own error is reported; this one is printed.
         let _ = errors::print(py, error);
     }
     ended
 }
 
-/// Runs a cell's code and gives the value of its last expression. With an `await` anywhere all of it runs on the loop.
+/// Runs a cell's code and gives the value of its last expression. With an `await` at the top level all of it runs in
+/// the event loop.
 fn evaluate<'py>(
     py: Python<'py>,
     compiled: &Compiled<'py>,
@@ -192,14 +203,14 @@ fn evaluate<'py>(
     let codes: Vec<_> = [&compiled.body, &compiled.last].into_iter().flatten().collect();
     for code in &codes {
         if compile::is_coroutine(code)? {
-            let held = interrupt::hold();
+            let blocked = interrupt::hold();
             py.check_signals()?;
             let task = AIO.get(py, "begin")?.call1((codes, namespace))?;
-            drop(held);
-            let renew = wrap_pyfunction!(renew, py)?;
-            let result = AIO.get(py, "run")?.call1((&task, renew));
+            drop(blocked);
+            let redeliver = wrap_pyfunction!(redeliver, py)?;
+            let result = AIO.get(py, "run")?.call1((&task, redeliver));
             if result.is_err() {
-                // An interrupt at the very beginning leaves it to be run by a later cell.
+                // An interrupt before `run` is in its loop would leave the task to run in a later cell.
                 task.call_method0("cancel")?;
             }
             return result;
@@ -212,25 +223,26 @@ fn evaluate<'py>(
     Ok(value)
 }
 
-/// Has the cell's interrupt come again.
+/// Has the session send the cell's SIGINT again, shortly after.
 #[pyfunction]
-fn renew() {
+fn redeliver() {
     interrupt::renew();
 }
 
-/// Shows a value as the prompt does.
+/// Shows a value by `sys.displayhook`. Raises what that raises.
 fn display(py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
     let hook =
         sys(py)?.getattr(intern!(py, "displayhook")).map_err(|_| PyRuntimeError::new_err("lost sys.displayhook"))?;
     let _role = InRole::enter(Role::Result);
     let shown = hook.call1((value,)).map(drop);
     if !fork::in_child() {
-        // What a stream of the user's own holds back is the result too.
+        // What a stream of the user's has in its buffer belongs to the result.
         flush_replaced(py);
     }
     shown
 }
 
+/// Prints a cell's error, unless it is a `SystemExit`.
 fn failed(py: Python<'_>, error: PyErr) -> Ended {
     if let Some(end) = errors::exit_of(py, &error) {
         return Ended::Exit(end);

@@ -1,4 +1,4 @@
-"""Pictures: the matplotlib backend of a session, which gives figures to the supervisor."""
+"""Pictures: the matplotlib backend of a session, which sends figures to the supervisor as PNG."""
 
 import gc
 import io
@@ -14,12 +14,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 _bridge = None
 _serials = itertools.count(1)
-# When the last collection ended, and what it cost.
+# When the last collection ended, and how long it took, in seconds.
 _collected = (0.0, 0.0)
 
 
 def backend(bridge):
-    """What the backend's module holds."""
+    """The names of the backend's module. `bridge`: the session's side, the class `Pictures` of `backend.rs`."""
     global _bridge
     _bridge = bridge
     for kind in (FigureManager, FigureCanvas):
@@ -28,7 +28,7 @@ def backend(bridge):
 
 
 class FigureManager(FigureManagerBase):
-    """Knows of one figure of pyplot's which cell made it, which have changed it, and what was shown of it."""
+    """Records for one figure of pyplot's which cell made it, which cells have changed it, and what was shown of it."""
 
     def __init__(self, canvas, num):
         super().__init__(canvas, num)
@@ -37,12 +37,12 @@ class FigureManager(FigureManagerBase):
         self._changed_in = set()
         self._was_tried = False
         self._has_failed = False
-        # What was shown last.
+        # The hash of the PNG that was shown last.
         self._digest = None
-        # The thread in which we draw.
+        # The thread that draws the figure for the session at the moment.
         self._drawn_by = None
-        # For figure_refs.py: parts that somebody holds, and how often they were referred to.
-        self._held_parts = self._held_counts = ()
+        # For figure_refs.py: the parts that had references from outside at the last search, and their reference counts.
+        self._referenced_parts = self._part_counts = ()
 
     def show(self):
         """Shows the figure if it has changed since it was shown."""
@@ -51,21 +51,25 @@ class FigureManager(FigureManagerBase):
 
     @classmethod
     def pyplot_show(cls, *, block=None):
-        """Shows every open figure. One that blocks closes, as if by the user, those of this cell that nobody holds."""
+        """Shows every open figure. A call that blocks in other backends closes the figures of this cell that nothing refers to,
+        as a user who closes the windows would."""
         for manager in _managers():
             manager.show()
         manager = None
         if not matplotlib.is_interactive() if block is None else block:
             cell = _bridge.cell()
-            _close_unheld([num for num, manager in list(Gcf.figs.items()) if _is_ours(manager) and manager._made_in == cell])
+            _close_unreferenced(
+                [num for num, manager in list(Gcf.figs.items()) if _is_ours(manager) and manager._made_in == cell]
+            )
 
     def _belongs_to(self, cell):
-        """Whether the cell has something new to show of it."""
+        """Whether the cell of this number made or changed the figure since it was shown."""
         if not self._was_tried:
             return self._made_in == cell or cell in self._changed_in
         return cell in self._changed_in or (not self._is_watched() and self.canvas.figure.stale)
 
     def _draw(self):
+        """Draws the figure and sends it if it differs from what was shown last. Raises what matplotlib raises."""
         was_shown = self._digest is not None
         self._was_tried = self._has_failed = True
         self._changed_in.clear()
@@ -78,11 +82,11 @@ class FigureManager(FigureManagerBase):
             self._drawn_by = None
         self._has_failed = False
         png = target.getvalue()
-        # A figure that was drawn for another reason, such as savefig, may count as changed and look the same.
+        # `savefig`, for example, makes the figure stale and may leave the picture as it was.
         digest = hash(png)
         if digest != self._digest:
             self._digest = digest
-            # The size stands at the head of every PNG.
+            # Width and height, from the header of the PNG.
             size = int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
             _bridge.image(png, f"figure-{self._serial}", was_shown, size)
 
@@ -90,14 +94,14 @@ class FigureManager(FigureManagerBase):
         return isinstance(self.canvas.figure.stale_callback, _Watch)
 
     def _watch(self):
-        """Notes from now on which cell changes the figure. pyplot sets a callback of its own after it has made one."""
+        """Records from now on which cell changes the figure. pyplot sets a callback of its own after it has made a figure."""
         if not self._is_watched():
             figure = self.canvas.figure
             figure.stale_callback = _Watch(self, figure.stale_callback)
 
 
 class FigureCanvas(FigureCanvasAgg):
-    """Draws as Agg does. What a window would draw once it is idle is drawn at the end of the cell."""
+    """Draws as Agg does. `draw_idle` does nothing: the figure is drawn at the end of the cell."""
 
     manager_class = FigureManager
 
@@ -106,7 +110,7 @@ class FigureCanvas(FigureCanvasAgg):
 
 
 class _Watch:
-    """What a figure calls when something of it has changed."""
+    """The `stale_callback` of a figure: matplotlib calls it when a part of the figure has changed."""
 
     __slots__ = ("manager", "original")
 
@@ -131,60 +135,63 @@ def _managers():
 
 
 def finish_cell(cell):
-    """Shows what the cell has drawn or changed, and closes what nobody holds. Raises the first error at the end."""
-    error = None
+    """Shows the figures that the cell made or changed, and closes those that nothing refers to.
+
+    The first error of matplotlib's is raised at the end; later ones go to `sys.excepthook`.
+    """
+    first_error = None
     try:
         for manager in _managers():
             if manager._belongs_to(cell):
                 try:
                     manager._draw()
-                except Exception as failure:
-                    failure.__traceback__ = failure.__traceback__.tb_next
-                    if error is None:
-                        error = failure
+                except Exception as error:
+                    error.__traceback__ = error.__traceback__.tb_next
+                    if first_error is None:
+                        first_error = error
                     else:
-                        sys.excepthook(type(failure), failure, failure.__traceback__)
+                        sys.excepthook(type(error), error, error.__traceback__)
             manager._watch()
     except BaseException:
-        # Interrupted: what is not drawn by now never will be.
+        # Interrupted: the cell's figures that are not drawn by now are not shown.
         for manager in _managers():
             if manager._belongs_to(cell):
                 manager._was_tried = manager._has_failed = True
         raise
     finally:
         manager = None
-        _close_unheld([num for num, manager in list(Gcf.figs.items()) if _is_ours(manager)])
-    if error is not None:
-        raise error
+        _close_unreferenced([num for num, manager in list(Gcf.figs.items()) if _is_ours(manager)])
+    if first_error is not None:
+        raise first_error
 
 
-def _close_unheld(numbers):
-    """Closes the figures of these numbers that were shown and that nobody holds."""
+def _close_unreferenced(numbers):
+    """Closes the figures of these numbers that were shown and that nothing refers to. The caller keeps no reference to them."""
     has_closed = False
     for number in numbers:
         manager = Gcf.figs.get(number)
         if not _is_ours(manager) or not manager._was_tried:
             continue
         if manager._has_failed:
-            # The error's own frames have it, so only a name tells.
-            is_wanted = is_in_main(manager)
+            # The frames of the error's traceback refer to it, so a search would always find a reference.
+            is_in_use = is_in_main(manager)
         else:
             manager = None
-            is_wanted = is_held(number)
-        if not is_wanted:
+            is_in_use = is_referenced(number)
+        if not is_in_use:
             manager = Gcf.figs[number]
             Gcf.destroy(manager)
-            # The pixels go at once; the rest is a cycle, for the collector.
+            # The pixels are freed at once; the rest is a cycle, for the collector.
             vars(manager.canvas).pop("renderer", None)
             manager.canvas._lastKey = None
             has_closed = True
         manager = None
     if has_closed:
-        _collect_within_reason()
+        _collect_in_a_tenth()
 
 
-def _collect_within_reason():
-    """Frees what was closed, with the data that it shows, in at most a tenth of the time."""
+def _collect_in_a_tenth():
+    """Runs the collector, which frees closed figures and their data, if that takes at most a tenth of the session's time."""
     global _collected
     start = perf_counter()
     ended, cost = _collected

@@ -1,4 +1,4 @@
-//! `os._exit` and `os.exec*`: what was printed before is not lost with the process.
+//! `os._exit` and `os.exec*`: what was printed before them reaches the supervisor.
 
 use crate::runtime::patched_function::Original;
 use crate::runtime::session::session;
@@ -10,7 +10,7 @@ static EXIT: Original = Original::new();
 static EXECV: Original = Original::new();
 static EXECVE: Original = Original::new();
 
-/// Replaces the functions, which end or replace the process at once.
+/// Replaces the functions, which end or replace the process at once. Raises if CPython lacks one.
 pub(super) fn hook(py: Python<'_>) -> PyResult<()> {
     let posix = py.import("posix")?;
     let os = py.import("os")?;
@@ -28,7 +28,7 @@ fn exit<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -
         (Ok(status), None) => Some(status),
         (_, options) => options.and_then(|options| options.get_item("status").ok().flatten()),
     };
-    // With anything else CPython's own says what is wrong, and the process goes on.
+    // For anything else CPython's own function raises an error, and the process goes on.
     if status.is_some_and(|status| status.extract::<i32>().is_ok()) {
         py.detach(|| session().leave());
     }

@@ -1,4 +1,4 @@
-//! `os.fork` and `os.forkpty`: as CPython's own, but without its warning for threads that are the worker's.
+//! `os.fork` and `os.forkpty`: CPython's own, but without its warning where only the worker's threads run.
 //!
 //! From 3.12 on CPython warns when a process with more than one thread forks. The worker's own two threads hold no lock
 //! across a fork and need nothing in the child, so they do not count; the user's do.
@@ -20,7 +20,7 @@ const OWN_THREADS: usize = 3;
 static FORK: Original = Original::new();
 static FORKPTY: Original = Original::new();
 
-/// Replaces both functions.
+/// Replaces both functions. Raises if CPython lacks one.
 pub(super) fn hook(py: Python<'_>) -> PyResult<()> {
     let posix = py.import("posix")?;
     let os = py.import("os")?;
@@ -32,7 +32,7 @@ pub(super) fn hook(py: Python<'_>) -> PyResult<()> {
 #[pyo3(signature = (*args, **options))]
 fn fork<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
     if !args.is_empty() || options.is_some() {
-        // CPython's own says what is wrong.
+        // CPython's own function raises the error.
         return FORK.call(args, options);
     }
     // SAFETY: fork is called between CPython's own hooks, with the GIL held.
@@ -58,11 +58,13 @@ fn forkpty<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>
     Ok((pid, master).into_pyobject(py)?.into_any())
 }
 
+/// Calls `fork` as CPython does: after the audit event, between CPython's own hooks, with SIGINT blocked. Gives the
+/// pid.
 fn around(py: Python<'_>, name: &str, fork: impl FnOnce() -> libc::pid_t) -> PyResult<libc::pid_t> {
     py.import("sys")?.getattr("audit")?.call1((format!("os.{name}"),))?;
-    // An interrupt comes before this or after it: what the hooks around a fork raise is printed and lost.
+    // An interrupt is raised here or after the fork: CPython prints and drops what the hooks around a fork raise.
     py.check_signals()?;
-    let held = interrupt::is_main_thread().then(interrupt::hold);
+    let blocked = interrupt::is_main_thread().then(interrupt::hold);
     py.check_signals()?;
     // SAFETY: these three are to be called around a fork, with the GIL held.
     let (pid, error) = unsafe {
@@ -76,7 +78,7 @@ fn around(py: Python<'_>, name: &str, fork: impl FnOnce() -> libc::pid_t) -> PyR
         }
         (pid, error)
     };
-    drop(held);
+    drop(blocked);
     if pid < 0 {
         return Err(error.into());
     }
@@ -90,7 +92,7 @@ fn around(py: Python<'_>, name: &str, fork: impl FnOnce() -> libc::pid_t) -> PyR
     Ok(pid)
 }
 
-/// The number of threads of this process; 0 where it cannot be told.
+/// The number of threads of this process; 0 where /proc cannot be read.
 fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
 }

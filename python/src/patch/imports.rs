@@ -1,4 +1,4 @@
-//! Modules that are looked after when they are imported, whoever imports them.
+//! Modules that are patched at their import, by an entry of `sys.meta_path`.
 
 use super::bridge::Bridge;
 use super::interpreters;
@@ -9,37 +9,38 @@ use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use worker_core::signals::interrupt;
 
-/// What is done to `getpass`, `select` and `matplotlib` when they are imported.
+/// The patches of `getpass`, `select` and `matplotlib`.
 static PATCHES: Part = Part::new("<worker patches>", include_str!("patches.py"), &[]);
-/// Modules that something is done to once they are imported.
+/// The modules that are patched.
 const WATCHED: [&str; 6] =
     ["getpass", "select", "linecache", "matplotlib", interpreters::MODULES[0], interpreters::MODULES[1]];
 
-/// Looks after what is imported already, and from now on after what will be.
+/// Patches the modules that are imported already, and from now on each at its import. Raises what a patch raises.
 pub(super) fn hook(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()> {
     sys.getattr("meta_path")?.call_method1("insert", (0, Bound::new(py, Finder)?))?;
     let modules = sys.getattr("modules")?;
     for name in WATCHED {
         if modules.contains(name)? {
-            look_after(py, name, &modules.get_item(name)?)?;
+            patch(py, name, &modules.get_item(name)?)?;
         }
     }
     Ok(())
 }
 
-/// What a module of [`WATCHED`] needs.
-fn look_after(py: Python<'_>, name: &str, module: &Bound<'_, PyAny>) -> PyResult<()> {
+/// Patches a module of [`WATCHED`], which has run already.
+fn patch(py: Python<'_>, name: &str, module: &Bound<'_, PyAny>) -> PyResult<()> {
     match name {
         "linecache" => sources::fill(py, module),
         name if interpreters::MODULES.contains(&name) => interpreters::hook(module),
         name => {
-            let patch = PATCHES.get(py, &format!("patch_{name}"))?;
-            patch.call1((module, Bound::new(py, Bridge)?)).map(drop)
+            let function = PATCHES.get(py, &format!("patch_{name}"))?;
+            function.call1((module, Bound::new(py, Bridge)?)).map(drop)
         }
     }
 }
 
-/// The first entry of `sys.meta_path`: finds what the others find, and sees to it that watched modules are looked after.
+/// The first entry of `sys.meta_path`: for a module to be patched it gives the spec that the others find, with
+/// [`Loader`]. It also finds the matplotlib backend.
 #[pyclass(frozen, name = "Finder", module = "_worker")]
 struct Finder;
 
@@ -78,7 +79,7 @@ impl Finder {
     }
 }
 
-/// Loads a watched module as its own loader does, then looks after it.
+/// Loads a module by its own loader, then patches it.
 #[pyclass(frozen, name = "Loader", module = "_worker")]
 struct Loader {
     loader: Py<PyAny>,
@@ -94,13 +95,14 @@ impl Loader {
     fn exec_module(&self, module: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = module.py();
         let loader = self.loader.bind(py);
-        // From here on the module is as if its own loader had been asked.
+        // The module is to show its own loader and not this one.
         module.setattr("__loader__", loader)?;
         module.getattr("__spec__")?.setattr("loader", loader)?;
         loader.call_method1("exec_module", (module,))?;
-        // An interrupt comes before this or after it: in the middle it would fail the user's import, the module half done.
+        // An interrupt is raised here or after the patch: in its middle it would leave a module that is patched in
+        // part.
         py.check_signals()?;
-        let _held = interrupt::is_main_thread().then(interrupt::hold);
-        look_after(py, &self.name, module).map_err(|error| PyImportError::new_err(format!("{}: {error}", self.name)))
+        let _blocked = interrupt::is_main_thread().then(interrupt::hold);
+        patch(py, &self.name, module).map_err(|error| PyImportError::new_err(format!("{}: {error}", self.name)))
     }
 }

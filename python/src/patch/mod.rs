@@ -1,4 +1,4 @@
-//! Small changes to CPython: modules that are looked after when they are imported, and functions that the session must see.
+//! Changes to CPython: modules that are patched at their import, and functions whose calls the session must know of.
 
 mod bridge;
 mod exit;
@@ -11,7 +11,7 @@ mod threads;
 
 use pyo3::prelude::*;
 
-/// Makes all of them.
+/// Makes all changes. Main thread, once, with the GIL, before user code runs. Raises if CPython lacks a function.
 pub(crate) fn install(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()> {
     imports::hook(py, sys)?;
     threads::hook(py, &sys.getattr("modules")?)?;

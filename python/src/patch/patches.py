@@ -1,10 +1,13 @@
-"""What is done to modules when they are imported: those that read standard input past Python's files, and matplotlib."""
+"""Changes to modules at their import: `getpass` and `select`, which read standard input without Python's files, and matplotlib.
+
+Each `patch_NAME` takes the module and the session's side, the class `Bridge` of `bridge.rs`.
+"""
 
 from operator import index
 
 
 def patch_getpass(module, bridge):
-    """getpass opens /dev/tty first, a developer's own terminal: the session asks instead."""
+    """Has `getpass` read from the session. CPython's own opens /dev/tty first, which would be a developer's own terminal."""
 
     original = module.getpass
 
@@ -16,38 +19,36 @@ def patch_getpass(module, bridge):
             raise EOFError
         return line
 
-    _look_like(getpass, original)
+    _copy_names(getpass, original)
     getpass.__defaults__, getpass.__wrapped__ = original.__defaults__, original
-    # Its own name is that of what the terminal is.
+    # `original` is also `unix_getpass` or `fallback_getpass` of the module, whichever fits the terminal.
     for name in ("getpass", original.__name__):
         setattr(module, name, getpass)
 
 
-def _look_like(ours, original):
-    """Gives a function or class the looks of what it stands in for."""
+def _copy_names(ours, original):
+    """Gives a function or class the module, names and documentation of the one that it replaces."""
     for name in ("__module__", "__name__", "__qualname__", "__doc__"):
-        try:
+        if hasattr(original, name):
             setattr(ours, name, getattr(original, name))
-        except AttributeError:
-            pass
 
 
 def patch_matplotlib(module, bridge):
-    """Figures are the session's to show, unless the user has chosen a backend."""
+    """Makes the session's backend the default, unless the user has chosen one."""
 
     try:
         settings = module.rcParams
-        # Looking at it the plain way makes pyplot choose one.
+        # `settings["backend"]` would make pyplot choose a backend.
         chosen = dict.__getitem__(settings, "backend")
         if chosen is not module.rcsetup._auto_backend_sentinel:
             if "MPLBACKEND" in module.os.environ or not module.matplotlib_fname().startswith("/etc/"):
                 return
-            # A distribution's file is nobody's choice. One that opens no window may well be an administrator's.
+            # A backend with windows in a file of the distribution is its default. Another one was set by an administrator.
             if chosen.lower() not in ("tkagg", "qtagg", "qt5agg", "gtk3agg", "gtk4agg", "wxagg", "macosx"):
                 return
         settings["backend"] = "module://_worker_figures"
     except Exception:
-        # A matplotlib of another make keeps the backend that it has.
+        # A version of matplotlib without one of these names keeps the backend that it has.
         return
 
 
@@ -59,7 +60,7 @@ def _is_stdin(file):
 
 
 def patch_select(module, bridge):
-    """select, poll and epoll on fd 0 ask the session whether there is input."""
+    """Has `select`, `poll` and `epoll` ask the session whether fd 0 is readable."""
 
     original_select, original_poll = module.select, module.poll
 
@@ -78,7 +79,7 @@ def patch_select(module, bridge):
             try:
                 timeout = float(index(timeout))
             except TypeError:
-                # It says what is wrong.
+                # CPython's own raises the error.
                 return original_select((), (), (), timeout)
         if timeout is not None and not timeout >= 0:
             return original_select((), (), (), timeout)
@@ -109,6 +110,7 @@ def _fileno(file):
 
 
 def _wrap_poll(module, original, kind, bridge):
+    """The class whose objects poll as those of `original` do, but with fd 0 of the session. `kind`: "poll" or "epoll"."""
     readable = module.POLLIN if kind == "poll" else module.EPOLLIN
     scale = 1000.0 if kind == "poll" else 1.0
 
@@ -151,7 +153,7 @@ def _wrap_poll(module, original, kind, bridge):
                 ready = self._poll.poll(0, *rest)
             return ([(0, readable)] if has_input else []) + ready
 
-        # poll objects do not tell what is registered with them.
+        # A `poll` object has no method that lists what is registered with it: (fd, events) each.
         _fds = ()
 
         def __getattr__(self, name):
@@ -188,9 +190,9 @@ def _wrap_poll(module, original, kind, bridge):
     else:
         Poll.fromfd = original.fromfd
     theirs = type(original()) if kind == "poll" else original
-    _look_like(Poll, theirs)
+    _copy_names(Poll, theirs)
     for name, method in vars(Poll).items():
-        if type(method) is type(_look_like) and hasattr(theirs, name):
-            _look_like(method, getattr(theirs, name))
+        if type(method) is type(_copy_names) and hasattr(theirs, name):
+            _copy_names(method, getattr(theirs, name))
             method.__module__ = "select"
     return Poll

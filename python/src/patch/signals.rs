@@ -1,4 +1,5 @@
-//! `signal.signal` and the hook of errors that nobody catches: an interrupt still reaches the cell that it is for.
+//! `signal.signal` and `sys.unraisablehook`: an interrupt reaches the running cell also after user code has called or
+//! caused them.
 
 use crate::runtime::globals;
 use crate::runtime::patched_function::Original;
@@ -9,11 +10,13 @@ use pyo3::types::{PyDict, PyTuple};
 use worker_core::process::fork;
 use worker_core::signals::{crash, interrupt};
 
-/// Whoever sets a handler of SIGINT takes our filter away: it is put in front of the new one.
+/// Replaces `signal.signal`: after each call the session's handler of SIGINT, which sorts out interrupts, is installed
+/// in front of the one that was set. Raises if CPython lacks the function.
 pub(super) fn hook_signal(py: Python<'_>) -> PyResult<()> {
     let module = py.import("_signal")?;
     let original = module.getattr("signal")?;
-    // What Python found at its start were our handlers; a user who asks is to see the default, and may set it back.
+    // CPython found the session's handlers at its start, and would give None for them. A user who asks is to see
+    // SIG_DFL, and can set it back.
     for signal in [libc::SIGTERM, libc::SIGHUP].into_iter().chain(crash::handled()) {
         original.call1((signal, module.getattr("SIG_DFL")?))?;
     }
@@ -30,7 +33,7 @@ fn set_handler<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDi
     let result = SIGNAL.call(args, options)?;
     if !fork::in_child() {
         interrupt::install_before_current(set_flag);
-        // The default that is set back is what the session does by default.
+        // SIG_DFL stands for the session's own handlers.
         interrupt::install_default_end_handlers();
         crash::install_handlers();
     }
@@ -39,8 +42,9 @@ fn set_handler<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDi
 
 static UNRAISABLE: Original = Original::new();
 
-/// An interrupt that strikes in a destructor or in a weak reference's callback is dropped by CPython, and the cell would go
-/// on: it is raised again where it can be. In a handler at the runtime's exit it has done its work: the next one runs.
+/// Replaces `sys.unraisablehook`. CPython passes a KeyboardInterrupt in a destructor or in the callback of a weak
+/// reference to this hook, and the cell would go on: CPython's interrupt flag is set again, so that the cell is
+/// interrupted after it. Outside a cell, in a handler of `atexit` for example, CPython's own hook prints it.
 pub(super) fn hook_unraisable(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()> {
     let hooked = UNRAISABLE.replace(sys, "__unraisablehook__", &wrap_pyfunction!(unraisable, py)?)?;
     sys.setattr("unraisablehook", hooked)

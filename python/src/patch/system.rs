@@ -1,4 +1,4 @@
-//! `os.system`: as CPython's own, but an interrupt always reaches both the command and the cell.
+//! `os.system`: CPython's own, but an interrupt ends both the command and the cell.
 
 use crate::runtime::patched_function::Original;
 use crate::runtime::session::session;
@@ -12,7 +12,7 @@ use worker_core::signals::interrupt;
 
 static SYSTEM: Original = Original::new();
 
-/// Replaces the function.
+/// Replaces the function. Raises if CPython lacks it.
 pub(super) fn hook(py: Python<'_>) -> PyResult<()> {
     let hooked = SYSTEM.replace(py.import("posix")?.as_any(), "system", &wrap_pyfunction!(system, py)?)?;
     py.import("os")?.setattr("system", hooked)
@@ -26,18 +26,20 @@ fn system<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>)
     let command = match (args.len(), options.map_or(0, |options| options.len()), named) {
         (1, 0, _) => args.get_item(0)?,
         (0, 1, Some(command)) => command,
-        // CPython's own says what is wrong.
+        // CPython's own function raises the error.
         _ => return SYSTEM.call(args, options),
     };
     Ok(run(py, &command)?.into_pyobject(py)?.into_any())
 }
 
+/// Runs a shell command and gives its wait status. Raises KeyboardInterrupt or what a signal handler raises, after the
+/// command was interrupted too.
 fn run(py: Python<'_>, command: &Bound<'_, PyAny>) -> PyResult<i32> {
     let bytes: Vec<u8> = py.import("os")?.getattr("fsencode")?.call1((command,))?.extract()?;
     py.import("sys")?.getattr("audit")?.call1(("os.system", command))?;
     let is_main = interrupt::is_main_thread() && !fork::in_child();
     if !fork::in_child() {
-        // What was printed comes before what the command prints, also to a reader of the raw descriptors.
+        // What was printed so far reaches the supervisor before what the command prints.
         session().try_flush();
     }
     let started = py.detach(|| Shell::start(OsStr::from_bytes(&bytes)));
@@ -46,19 +48,19 @@ fn run(py: Python<'_>, command: &Bound<'_, PyAny>) -> PyResult<i32> {
         Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
             return Err(pyo3::exceptions::PyValueError::new_err("embedded null byte"));
         }
-        // As C's own: the status of a shell that could not be executed.
+        // As with C's `system`: the status of a shell that could not be executed.
         Err(_) => return Ok(127 << 8),
     };
     loop {
         let checked = if is_main { py.check_signals() } else { Ok(()) };
-        let held = is_main.then(interrupt::hold);
+        let blocked = is_main.then(interrupt::hold);
         let checked = checked.and_then(|()| if is_main { py.check_signals() } else { Ok(()) });
         if let Err(error) = checked {
             py.detach(|| shell.interrupt());
             return Err(error);
         }
         let status = py.detach(|| shell.wait());
-        drop(held);
+        drop(blocked);
         if let Ok(status) = status {
             return Ok(status);
         }

@@ -1,4 +1,4 @@
-//! Threads: one belongs to the cell that started it, so what it reads is said to be that cell's.
+//! Threads: a thread belongs to the cell that started it, and its requests for input name that cell.
 
 use crate::runtime::patched_function::Original;
 use crate::runtime::session::session;
@@ -10,7 +10,7 @@ static START_THREAD: Original = Original::new();
 static START_NEW: Original = Original::new();
 static START_JOINABLE: Original = Original::new();
 
-/// Replaces the functions that start one.
+/// Replaces the functions that start a thread. Raises if CPython lacks one that it should have.
 pub(super) fn hook(py: Python<'_>, modules: &Bound<'_, PyAny>) -> PyResult<()> {
     let thread = py.import("_thread")?;
     let threading = if modules.contains("threading")? { Some(modules.get_item("threading")?) } else { None };
@@ -19,12 +19,12 @@ pub(super) fn hook(py: Python<'_>, modules: &Bound<'_, PyAny>) -> PyResult<()> {
         ("start_new", &START_NEW, wrap_pyfunction!(start_new, py)?),
         ("start_joinable_thread", &START_JOINABLE, wrap_pyfunction!(start_joinable_thread, py)?),
     ] {
-        // Python has the last one since 3.13.
+        // Python has `start_joinable_thread` since 3.13.
         if !thread.hasattr(name)? {
             continue;
         }
         let hooked = original.replace(&thread, name, &ours)?;
-        // `threading` keeps a name of its own for it.
+        // `threading` has stored the original under a name of its own.
         let own = format!("_{name}");
         if let Some(threading) = &threading
             && threading.hasattr(own.as_str())?
@@ -69,17 +69,18 @@ fn start_thread<'py>(
     if !function.is_callable() {
         return original.call(args, options);
     }
-    let started = Started { function: function.unbind(), cell: child_cell() };
+    let started = Started { function: function.unbind(), cell: current_cell() };
     let mut all = vec![Bound::new(py, started)?.into_any()];
     all.extend(args.iter().skip(1));
     original.call(&PyTuple::new(py, all)?, options)
 }
 
-fn child_cell() -> Option<std::sync::Arc<worker_core::CellRef>> {
+/// The cell of the calling thread; none in a forked child.
+fn current_cell() -> Option<std::sync::Arc<worker_core::CellRef>> {
     if fork::in_child() { None } else { session().current_cell() }
 }
 
-/// What a new thread runs: notes its cell, then calls what it was started with.
+/// The function of a new thread: records the thread's cell, then calls the user's function.
 #[pyclass(frozen, module = "_thread")]
 struct Started {
     function: Py<PyAny>,

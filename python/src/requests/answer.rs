@@ -1,4 +1,4 @@
-//! Requests that the interpreter answers: the Rust side of `requests.py`, `complete.py` and `introspect.py`.
+//! Requests to the interpreter: the Rust side of `requests.py`, `complete.py` and `introspect.py`.
 
 use crate::runtime::embedded::Part;
 use crate::runtime::session::session;
@@ -13,25 +13,28 @@ use worker_protocol::{Code, Refusal};
 
 /// `is_complete`.
 static REQUESTS: Part = Part::new("<worker requests>", include_str!("requests.py"), &[]);
-/// Looking at objects without running their code.
+/// Attributes and summaries of objects, without running their code.
 static OBJECTS: Part = Part::new("<worker objects>", include_str!("objects.py"), &[]);
-/// Reading unfinished source.
+/// Unfinished source.
 static SOURCE: Part = Part::new("<worker source>", include_str!("source.py"), &[&OBJECTS]);
 /// `inspect` and `variables`.
 static INTROSPECT: Part = Part::new("<worker introspect>", include_str!("introspect.py"), &[&OBJECTS, &SOURCE]);
 /// `complete`.
 static COMPLETE: Part = Part::new("<worker complete>", include_str!("complete.py"), &[&INTROSPECT, &OBJECTS, &SOURCE]);
 
-/// Works on one request on the main thread and responds. Signals are open afterwards.
+/// Works on one request and sends the response, which is a refusal if Python raises. Main thread, with the GIL, between
+/// cells or in a read of standard input. SIGINT is unblocked while Python works; a KeyboardInterrupt ends the request
+/// alone.
 pub(crate) fn answer(py: Python<'_>, engine: &Engine, request: &Request) {
     interrupt::allow();
     let answer = dispatch(py, request);
-    let _held = interrupt::hold();
-    // An interrupt that came too late to be raised is the request's too.
+    let _blocked = interrupt::hold();
+    // An interrupt that came at the end of the work, and was not raised yet, was meant for the request too.
     swallow_signals(py);
     engine.respond(request, answer);
 }
 
+/// Calls the Python function of the request's name and turns its value into the response's.
 fn dispatch(py: Python<'_>, request: &Request) -> Result<Value, Refusal> {
     let method = &request.rpc.method;
     match Question::of(&request.rpc)? {
@@ -59,6 +62,7 @@ fn dispatch(py: Python<'_>, request: &Request) -> Result<Value, Refusal> {
     }
 }
 
+/// Calls a function of a part and converts its value.
 fn call<T>(
     py: Python<'_>,
     part: &Part,

@@ -1,4 +1,4 @@
-"""Completions: attributes, keys, paths, keyword arguments, modules and names, told without running any code."""
+"""The request `complete`: attributes, keys, paths, keyword arguments, modules and names, found without running any code."""
 
 import inspect
 import itertools
@@ -6,18 +6,24 @@ import os
 import sys
 import time
 from types import (
-    FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType, NoneType, WrapperDescriptorType,
-)  # fmt: skip
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    ModuleType,
+    NoneType,
+    WrapperDescriptorType,
+)
 
 _MOST_MATCHES = 1000
 _MOST_ENTRIES = 10_000
 _SECONDS = 0.5
-# jedi reads all of the source, slowly.
+# jedi parses the whole source, and takes long for more characters than this.
 _MOST_FOR_JEDI = 20_000
 
 
 def complete(code, cursor):
-    """What the text before the cursor could become: (matches, start, end), a match being (text, kind)."""
+    """Completions at the cursor, an index into `code`: (matches, start, end), where each match is (text, kind) and replaces
+    the code from `start` to `end`."""
     scopes = namespaces()
     before = Before(code, cursor)
     tokens = before.tokens
@@ -45,7 +51,8 @@ def complete(code, cursor):
 
 
 def _ordered(matches, part):
-    """Each text once, hidden names last, and only where they are asked for."""
+    """Each text once: keys, parameters, then other names, those that begin with an underscore last. Without a part of a name
+    such names are left out."""
     found = {}
     for text, kind in matches:
         if part or not text.startswith("_"):
@@ -61,8 +68,8 @@ def _attribute_matches(code, cursor, tokens, part, scopes):
         return _jedi_matches(code, cursor, scopes)
     own = {} if is_type(value) else instance_dict(value)
     return [
-        (name, kind_of(own.get(name, held)) if held is not MISSING else "instance")
-        for name, held in attribute_names(value).items()
+        (name, kind_of(own.get(name, entry)) if entry is not MISSING else "instance")
+        for name, entry in attribute_names(value).items()
         if name.startswith(part)
     ]
 
@@ -73,7 +80,7 @@ def _name_matches(tokens, part, scopes):
         for name, value in itertools.islice(list(scope.items()), _MOST_ENTRIES):
             if type(name) is str and name.startswith(part) and name.isidentifier():
                 found.append((name, kind_of(value)))
-    # What the cell itself names may not have run yet.
+    # The cell may assign to a name that no namespace has yet.
     found += [(token.text, "statement") for token in tokens[:-1] if token.kind == "name" and token.text.startswith(part)]
     return found
 
@@ -88,13 +95,13 @@ def _argument_matches(tokens, part, scopes):
         return []
     listed = parameters(value)
     if listed is None:
-        # What is written in C tells them only as text.
+        # Functions that are written in C have their parameters only in a text signature.
         pieces = (signature(value) or "()")[1:-1].split(", ")
         listed = [("", piece) if piece in ("/", "*") else (piece.partition("=")[0], "") for piece in pieces]
     names = []
     for name, mark, *_ in listed:
         if mark == "/":
-            # What stands before it cannot be named.
+            # The parameters before it are positional-only.
             names.clear()
         elif mark == "" and name.isidentifier():
             names.append(name)
@@ -114,7 +121,7 @@ def _in_string(code, cursor, before, scopes):
 
 
 def _keys(value):
-    """The plain keys of a dictionary, or the names of a table's columns."""
+    """The keys of a dictionary that are of a built-in type, or the column names of a DataFrame; empty for any other value."""
     if value is MISSING:
         return []
     if issubclass(type(value), dict):
@@ -143,7 +150,7 @@ def _paths(text, cursor):
 
 
 def _import_matches(tokens, part, scopes):
-    """Completions in an import statement; None if we are in none."""
+    """Completions in an import statement; None if the cursor is not in one."""
     line = statement(tokens)
     words = [token.text for token in line]
     if words[:1] == ["from"] and "import" not in words:
@@ -164,7 +171,7 @@ def _import_matches(tokens, part, scopes):
 
 
 def _is_dotted(tokens):
-    """Whether these are names and dots in turn, and a name is wanted next."""
+    """Whether a name may follow these tokens of a dotted name."""
     return not tokens or tokens[-1].text == "."
 
 
@@ -208,7 +215,7 @@ def _modules_in(folder, end):
 
 
 def _jedi_matches(code, cursor, scopes):
-    """What jedi finds by reading the source, where the user's environment has it: the objects do not tell."""
+    """What jedi finds in the source, if the user's environment has it: for expressions that `value_of` does not know."""
     if len(code) > _MOST_FOR_JEDI:
         return []
     limit = sys.getrecursionlimit()
@@ -217,7 +224,7 @@ def _jedi_matches(code, cursor, scopes):
     except Exception:
         return []
     finally:
-        # jedi sets one of its own when it is imported.
+        # The import of jedi sets another recursion limit.
         sys.setrecursionlimit(limit)
     line = code.count("\n", 0, cursor) + 1
     column = cursor - (code.rfind("\n", 0, cursor) + 1)
@@ -237,35 +244,36 @@ def _jedi_matches(code, cursor, scopes):
 
 
 def _for_jedi(scope):
-    """The names whose values jedi can look at without running code of theirs: it asks values for attributes."""
-    return {name: value for name, value in list(scope.items()) if type(name) is str and _is_quiet(value)}
+    """The names of a scope whose values run no Python code when jedi gets attributes of them."""
+    return {name: value for name, value in list(scope.items()) if type(name) is str and _runs_no_code(value)}
 
 
-def _is_quiet(value, depth=1):
+def _runs_no_code(value, depth=1):
+    """Whether getting attributes of a value runs no Python code. `depth`: levels of containers that are looked into."""
     kind = type(value)
     if kind in _CONTAINERS:
-        held = itertools.chain(value, value.values()) if kind is dict else value
-        return depth > 0 and len(value) <= _MOST_HELD and all(_is_quiet(item, depth - 1) for item in held)
+        items = itertools.chain(value, value.values()) if kind is dict else value
+        return depth > 0 and len(value) <= _MOST_ITEMS and all(_runs_no_code(item, depth - 1) for item in items)
     if kind is FunctionType or kind is ModuleType:
         return True
-    # Of a class its own class is asked.
-    asked = value if is_type(value) else kind
-    if type(asked) is not type:
+    looked_up_in = value if is_type(value) else kind
+    if type(looked_up_in) is not type:
+        # A metaclass may have an attribute lookup of its own.
         return False
     if is_from(kind, "pandas", "DataFrame") or is_from(kind, "pandas", "Series"):
         return True
-    return all(type(names.get(name)) in _WRITTEN_IN_C for names in class_items(asked) for name in _ASKED)
+    return all(type(names.get(name)) in _WRITTEN_IN_C for names in class_items(looked_up_in) for name in _RUN_BY_JEDI)
 
 
 _CONTAINERS = {dict, list, tuple, set, frozenset}
-_MOST_HELD = 100
-# What a class defines that runs its code when jedi looks.
-_ASKED = ("__getattr__", "__getattribute__", "__class__", "__objclass__", "__wrapped__")
+_MOST_ITEMS = 100
+# The attributes of a class that run its code when jedi gets attributes of an instance.
+_RUN_BY_JEDI = ("__getattr__", "__getattribute__", "__class__", "__objclass__", "__wrapped__")
 _WRITTEN_IN_C = {NoneType, GetSetDescriptorType, MemberDescriptorType, WrapperDescriptorType}
 
 
 def _unwrap(function, *, stop=None):
-    """As `inspect.unwrap`, which jedi calls with any object, but without asking the object."""
+    """`inspect.unwrap`, which jedi calls with any object, without getting an attribute of anything but a function."""
     for _ in range(100):
         inner = function.__dict__.get("__wrapped__", MISSING) if type(function) is FunctionType else MISSING
         if inner is MISSING or (stop is not None and stop(function)):

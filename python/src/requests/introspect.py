@@ -1,4 +1,4 @@
-"""`inspect`, `variables`, and the names that code would see where the session stands."""
+"""The requests `inspect` and `variables`, and the namespaces that code entered now would see."""
 
 import sys
 import time
@@ -8,7 +8,11 @@ _SECONDS = 0.2
 
 
 def namespaces():
-    """The names that code would see, nearest first: of the frame where a debugger waits, else of the session."""
+    """The namespaces that code entered now would see, innermost first.
+
+    While a debugger or an interactive console reads a line: those of the frame where the debugger stopped, or of the console.
+    Otherwise those of `__main__`.
+    """
     main = sys.modules.get("__main__")
     main = vars(main) if main is not None else {}
     builtins = vars(sys.modules["builtins"])
@@ -24,7 +28,7 @@ def namespaces():
     if debugger is not None and issubclass(type(reader), debugger) and own.get("curframe") is not None:
         frame = own["curframe"]
         names = own.get("curframe_locals")
-        # To ask the frame once more would undo what the debugger has assigned to its names.
+        # Up to Python 3.12 each access of `f_locals` undoes what the debugger has assigned to local names.
         names = dict(frame.f_locals if names is None else names)
         return [names, builtins] if frame.f_globals is names else [names, frame.f_globals, builtins]
     if console is not None and issubclass(type(reader), console) and type(own.get("locals")) is dict:
@@ -33,7 +37,7 @@ def namespaces():
 
 
 def variables():
-    """The names of the session or frame: (name, type, summary) each."""
+    """The variables of the innermost namespace: (name, type, summary) each."""
     end = time.monotonic() + _SECONDS
     found = []
     for name, value in list(namespaces()[0].items()):
@@ -47,7 +51,8 @@ def variables():
 
 
 def inspect(code, cursor):
-    """Signature and documentation of what the cursor is on, or of the function whose arguments it is in; None if unknown."""
+    """Signature and documentation of the name at the cursor, or of the function in whose argument list the cursor is; None if
+    unknown. `cursor`: an index into `code`."""
     end = cursor
     while end < len(code) and (code[end] == "_" or code[end].isalnum()):
         end += 1
@@ -73,14 +78,15 @@ def inspect(code, cursor):
 
 
 def _loaded_module(line):
-    """A module that is named in an import statement and is loaded."""
+    """The loaded module that an import statement names, or MISSING."""
     words = [token.text for token in line]
-    if words[:1] == ["from"] and "import" not in words or words[:1] == ["import"] and "," not in words:
+    if (words[:1] == ["from"] and "import" not in words) or (words[:1] == ["import"] and "," not in words):
         return sys.modules.get("".join(words[1:]), MISSING)
     return MISSING
 
 
 def _described(name, value):
+    """The text that `inspect` answers with."""
     lines = []
     call = signature(value)
     if call is not None:

@@ -1,3 +1,3 @@
-//! What a supervisor asks of the interpreter: whether source is complete, completions, documentation, variables.
+//! A supervisor's requests to the interpreter: whether source is complete, completions, documentation, variables.
 
 pub(crate) mod answer;

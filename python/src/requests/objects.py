@@ -1,6 +1,7 @@
-"""Looking at objects without running any code of theirs: attributes, signatures, documentation, summaries.
+"""Attributes, signatures, documentation and summaries of objects, without running any code of theirs.
 
-No property, `__getattr__`, `__repr__` or `__dir__` of a user's class is ever called, and nothing long is ever walked.
+No property, `__getattr__`, `__repr__` or `__dir__` of a user's class is ever called. The number of items that are read is
+bounded everywhere.
 """
 
 import itertools
@@ -18,9 +19,9 @@ _flags_of_type = type.__dict__["__flags__"].__get__
 _doc_of_type = type.__dict__["__doc__"].__get__
 _text_signature_of_type = type.__dict__["__text_signature__"].__get__
 _init_of_object = object.__dict__["__init__"]
-# The flag of classes that are made while a program runs.
+# Py_TPFLAGS_HEAPTYPE.
 _HEAP_TYPE = 1 << 9
-# Types whose own `repr` is quick and runs no user's code.
+# Types, by module and name, whose `repr` is quick and runs no code of the user's.
 _PLAIN = {
     ("datetime", "date"), ("datetime", "timedelta"), ("datetime", "timezone"), ("decimal", "Decimal"),
     ("fractions", "Fraction"), ("pathlib", "PosixPath"), ("pathlib._local", "PosixPath"), ("uuid", "UUID"),
@@ -30,43 +31,44 @@ _MOST_DOC = 16 << 10
 
 
 def shortened(text, most=_MOST_SUMMARY):
-    """The text, or its beginning, as one that can be sent."""
+    """The text, or its first `most` characters, without lone surrogates."""
     text = text[:most] + "…" if len(text) > most else text
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def is_type(item):
-    """Whether it is a class; `isinstance` would ask its `__class__`."""
+    """Whether it is a class; `isinstance` would get its `__class__`."""
     return issubclass(type(item), type)
 
 
 def type_name(kind):
+    """The qualified name of a class."""
     return shortened(_name_of_type(kind), 100)
 
 
 def is_from(kind, module, name):
-    """Whether it is the class of this name in a module that is loaded, and not one that pretends to be."""
+    """Whether it is the class of this name in a loaded module, and not another one of the same name."""
     return module in sys.modules and instance_dict(sys.modules[module]).get(name) is kind
 
 
 def class_items(kind):
-    """The dictionaries of a class and of what it inherits from, nearest first."""
+    """The dictionaries of a class and its bases, in method resolution order."""
     return [_dict_of_type(entry) for entry in _mro_of_type(kind)]
 
 
 def instance_dict(item):
-    """The instance's own attributes; empty if it keeps them in another way."""
+    """The instance's `__dict__`; empty if it has none, or one that only its own code can give."""
     if issubclass(type(item), types.ModuleType):
         return types.ModuleType.__dict__["__dict__"].__get__(item)
     if issubclass(type(item), _local):
-        # Each thread has attributes of its own, made by a user's `__init__` if there is one.
+        # A `threading.local` has a dictionary for each thread; the first access in a thread calls the class's `__init__`.
         if _of_class(type(item), "__init__") is not _init_of_object:
             return {}
         return _local.__getattribute__(item, "__dict__")
     for names in class_items(type(item)):
         found = names.get("__dict__")
         if found is not None:
-            # `SimpleNamespace` has the second kind.
+            # `__dict__` of `SimpleNamespace` is a MemberDescriptorType.
             if type(found) not in (types.GetSetDescriptorType, types.MemberDescriptorType):
                 return {}
             try:
@@ -78,7 +80,7 @@ def instance_dict(item):
 
 
 def attribute(item, name):
-    """The attribute as far as it can be told without running code, else MISSING."""
+    """The attribute of this name if finding it runs no code, else MISSING."""
     if is_type(item):
         for names in class_items(item):
             if name in names:
@@ -96,6 +98,7 @@ def attribute(item, name):
 
 
 def _of_class(kind, name):
+    """What a class or one of its bases has in its dictionary under this name, or MISSING."""
     for names in class_items(kind):
         if name in names:
             return names[name]
@@ -103,6 +106,7 @@ def _of_class(kind, name):
 
 
 def _bound(found, item, kind):
+    """What the attribute `found` of a class gives for an instance (None: for the class itself), or MISSING."""
     made = type(found)
     if made in (staticmethod, classmethod):
         inner = found.__func__
@@ -126,7 +130,8 @@ def _is_builtin_getset(found):
 
 
 def attribute_names(item):
-    """The names of an object's attributes, each with what its class or itself holds under it."""
+    """The names of an object's attributes, each with its entry in the dictionary of the object or its class (MISSING for a name
+    of `__all__` that has none)."""
     names = {}
     for source in reversed(class_items(item) if is_type(item) else class_items(type(item))):
         names.update(itertools.islice(source.items(), 10_000))
@@ -141,7 +146,7 @@ def attribute_names(item):
 
 
 def kind_of(value):
-    """What a completion says that a value is."""
+    """The kind of a completion for this value."""
     kind = type(value)
     if is_type(value):
         return "class"
@@ -164,9 +169,10 @@ _BRACKETS = {list: "[]", tuple: "()", dict: "{}", set: "{}", frozenset: "{}", de
 
 
 def parameters(item):
-    """The parameters of something that can be called: (name, mark, default, annotation) each; None if not known.
+    """The parameters of a callable: (name, mark, default, annotation) each; None if not known.
 
-    The mark is "", "*", "**", or "/" and "*" without a name for the separators.
+    The mark is "*" for `*args`, "**" for `**kwargs` and "" for any other parameter. The separators "/" and "*" are entries
+    with a mark and no name. A missing default or annotation is MISSING.
     """
     if is_type(item):
         for names in class_items(item)[:-1]:
@@ -195,23 +201,23 @@ def _of_function(function, is_bound):
     count, positional = code.co_argcount, code.co_posonlyargcount
     defaults = function.__defaults__ or ()
     given = function.__kwdefaults__ or {}
-    notes = _annotations(function)
+    annotations = _annotations(function)
     found = []
     for at, name in enumerate(names[:count]):
         later = at - (count - len(defaults))
-        found.append((name, "", defaults[later] if later >= 0 else MISSING, notes.get(name, MISSING)))
+        found.append((name, "", defaults[later] if later >= 0 else MISSING, annotations.get(name, MISSING)))
         if at == positional - 1:
             found.append(("", "/", MISSING, MISSING))
     at = count + code.co_kwonlyargcount
     if code.co_flags & 0x04:
-        found.append((names[at], "*", MISSING, notes.get(names[at], MISSING)))
+        found.append((names[at], "*", MISSING, annotations.get(names[at], MISSING)))
         at += 1
     elif code.co_kwonlyargcount:
         found.append(("", "*", MISSING, MISSING))
     for name in names[count : count + code.co_kwonlyargcount]:
-        found.append((name, "", given.get(name, MISSING), notes.get(name, MISSING)))
+        found.append((name, "", given.get(name, MISSING), annotations.get(name, MISSING)))
     if code.co_flags & 0x08:
-        found.append((names[at], "**", MISSING, notes.get(names[at], MISSING)))
+        found.append((names[at], "**", MISSING, annotations.get(names[at], MISSING)))
     if is_bound and found and found[0][1] == "":
         found = found[1:]
         if found and found[0][:2] == ("", "/"):
@@ -220,7 +226,7 @@ def _of_function(function, is_bound):
 
 
 def _annotations(function):
-    """What its parameters are annotated with; since Python 3.14 in the words of the source, for to ask for the values runs code."""
+    """The annotations of a function's parameters. Since Python 3.14 as text: evaluating them would run code."""
     if sys.version_info < (3, 14) or function.__annotate__ is None:
         return function.__annotations__
     if type(function.__annotate__) is not types.FunctionType:
@@ -229,16 +235,16 @@ def _annotations(function):
 
     code = function.__annotate__.__code__
     empty = tuple(types.CellType() for _ in code.co_freevars)
-    # The code apart from everything that its names stand for. It is asked for text first, and may be run for that.
-    apart = types.FunctionType(code, {"__builtins__": {}}, code.co_name, None, empty)
+    # The same code with empty namespaces: for the format STRING it runs once, and finds nothing to call.
+    without_names = types.FunctionType(code, {"__builtins__": {}}, code.co_name, None, empty)
     try:
-        return annotationlib.call_annotate_function(apart, annotationlib.Format.STRING)
+        return annotationlib.call_annotate_function(without_names, annotationlib.Format.STRING)
     except Exception:
         return {}
 
 
 def signature(item):
-    """How it is called, such as `(a, b=1)`; None if that is not known."""
+    """The signature of a callable, such as `(a, b=1)`; None if it is not known."""
     listed = parameters(item)
     if listed is not None:
         return "(" + ", ".join(_shown(*parameter) for parameter in listed[:100]) + ")"
@@ -255,17 +261,19 @@ def signature(item):
     return text
 
 
-def _shown(name, mark, default, note):
+def _shown(name, mark, default, annotation):
+    """The text of one entry of `parameters`."""
     text = mark + name
-    if note is not MISSING:
-        text += ": " + (note if type(note) is str else type_name(note) if is_type(note) else summary(note, 60))
+    if annotation is not MISSING:
+        is_text = type(annotation) is str
+        text += ": " + (annotation if is_text else type_name(annotation) if is_type(annotation) else summary(annotation, 60))
     if default is not MISSING:
-        text += ("=" if note is MISSING else " = ") + summary(default, 60)
+        text += ("=" if annotation is MISSING else " = ") + summary(default, 60)
     return text
 
 
 def documentation(item):
-    """The documentation, without its indentation; empty if there is none."""
+    """The documentation string without its indentation; empty if there is none."""
     if issubclass(type(item), types.ModuleType):
         text = instance_dict(item).get("__doc__")
     elif type(item) is types.MethodType:
@@ -288,11 +296,11 @@ def documentation(item):
 
 
 def summary(value, most=_MOST_SUMMARY):
-    """A line that tells what a value is, bounded in length and cost."""
+    """A line of at most `most` characters that shows a value, made in bounded time."""
     try:
         return shortened(_summary(value, 2, most), most)
     except Exception:
-        # A container that another thread changes meanwhile.
+        # For example, another thread changes a container meanwhile.
         return f"<{type_name(type(value))}>"
 
 

@@ -1,8 +1,9 @@
-"""Whether a piece of source is a whole cell."""
+"""The request `is_complete`."""
 
 
 def is_complete(code):
-    """Whether code is a whole cell: (status, indent)."""
+    """Whether code is a whole cell: (status, indent). The status is "complete", "incomplete" or "invalid"; the indent is what
+    the next line of an incomplete cell begins with."""
     import codeop
     import warnings
 
@@ -13,7 +14,7 @@ def is_complete(code):
         try:
             result = compiler(code, "<input>", "exec")
         except (SyntaxError, OverflowError, ValueError, MemoryError, RecursionError):
-            # The last two: it is nested too deeply, and no more of it would help.
+            # MemoryError and RecursionError: the source is nested too deeply, so more of it would not make it valid.
             return "invalid", ""
         lines = code.split("\n")
         last = next((line for line in reversed(lines) if line.strip()), "")

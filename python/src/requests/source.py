@@ -1,9 +1,10 @@
-"""Reading unfinished source: what stands before the cursor, and what object an expression names, without running it."""
+"""Unfinished source: the tokens before the cursor, and the object that an expression names, without evaluating it."""
 
+import keyword
 import re
 import sys
 
-# More than this before the cursor is not looked at.
+# No more characters than this before the cursor are read.
 _MOST_SOURCE = 50_000
 _TOKEN = re.compile(
     r"""
@@ -34,7 +35,7 @@ class Token:
 
 
 class Before:
-    """What stands before the cursor: the tokens, and the string or comment that the cursor is in."""
+    """The tokens before the cursor, and the string or comment that the cursor is in."""
 
     def __init__(self, code, cursor):
         first = 0
@@ -42,7 +43,7 @@ class Before:
             first = code.find("\n", cursor - _MOST_SOURCE, cursor) + 1 or cursor - _MOST_SOURCE
         self.tokens = []
         self.is_comment = False
-        # Where the text of the string starts that the cursor is in, and its quote and prefix.
+        # If the cursor is in a string: the index where its text starts, its quote, and its prefix.
         self.string_at, self.quote, self.prefix = None, "", ""
         self._read(code, first, cursor)
 
@@ -64,7 +65,7 @@ class Before:
         if text["end"] is None:
             brace = _open_brace(code, found.end(), cursor) if "f" in prefix or "t" in prefix else None
             if brace is not None:
-                # Inside the braces of an f-string there is code.
+                # The braces of an f-string contain code.
                 self.tokens.append(Token("line", "\n", brace))
                 self._read(code, brace + 1, cursor)
             else:
@@ -75,7 +76,7 @@ class Before:
 
 
 def _open_brace(code, at, cursor):
-    """Where the last brace of an f-string is that is still open."""
+    """The index of the last open brace in the text of an f-string; None without one."""
     opened = []
     while at < cursor:
         if code.startswith(("{{", "}}"), at) and not opened:
@@ -89,7 +90,7 @@ def _open_brace(code, at, cursor):
 
 
 def statement(tokens):
-    """The tokens of the line that the last one is in; lines go on inside brackets."""
+    """The tokens of the logical line that the last token is in."""
     start, depth = 0, 0
     for at, token in enumerate(tokens):
         if token.kind == "operator":
@@ -97,7 +98,7 @@ def statement(tokens):
             if token.text == ";" and depth == 0:
                 start = at + 1
         elif token.kind == "line":
-            # A bracket that was never closed does not reach into the next statement.
+            # A keyword that begins a statement ends the line of a bracket that was never closed.
             follows = tokens[at + 1].text if at + 1 < len(tokens) else ""
             if depth == 0 or follows in ("import", "from", "def", "class", "return", "with", "while"):
                 start, depth = at + 1, 0
@@ -105,7 +106,8 @@ def statement(tokens):
 
 
 def enclosing_call(tokens):
-    """Where the tokens of the function's expression end in whose argument list we are; None if in none."""
+    """The number of tokens up to the end of the expression of the function in whose argument list the last token is; None if it
+    is in none."""
     depth = 0
     for at in range(len(tokens) - 1, 0, -1):
         text = tokens[at].text if tokens[at].kind == "operator" else ""
@@ -121,7 +123,7 @@ def enclosing_call(tokens):
 
 
 def expression(tokens):
-    """The tokens at the end that are one expression of names, attributes, literals and subscripts; empty if there is none."""
+    """The last tokens, as many as form one expression of names, attributes, literals and subscripts; empty if there is none."""
     at = len(tokens)
     while at > 0:
         token = tokens[at - 1]
@@ -156,15 +158,12 @@ def _opening(tokens, at):
     return None
 
 
-_KEYWORDS = frozenset(
-    "False None True and as assert async await break class continue def del elif else except finally for from global if "
-    "import in is lambda nonlocal not or pass raise return try while with yield".split()
-)
+_KEYWORDS = frozenset(keyword.kwlist)
 _CONSTANTS = {"None": None, "True": True, "False": False}
 
 
 def literal(text):
-    """The value of a plain string token, or MISSING."""
+    """The value of a string token, or MISSING for one with escapes or a prefix such as `f`."""
     found = _TOKEN.match(text)
     quote, prefix = found["quote"], (found["prefix"] or "").lower()
     inner = text[found.end() : -len(quote)]
@@ -176,7 +175,11 @@ def literal(text):
 
 
 def value_of(tokens, scopes):
-    """The object that an expression names, or MISSING: no call is made and no property asked."""
+    """The object that an expression names, or MISSING: nothing is called and no property is evaluated.
+
+    `tokens` come from `expression`; `scopes` are dictionaries, innermost first. For a literal that is not plain the value is
+    another one of its type.
+    """
     if not tokens:
         return MISSING
     first, at = tokens[0], 1
@@ -223,6 +226,7 @@ def _closing(tokens, at):
 
 
 def look_up(name, scopes):
+    """The value of the name in the first scope that has it, or MISSING."""
     for scope in scopes:
         if type(scope) is dict and name in scope:
             return scope[name]
@@ -230,10 +234,11 @@ def look_up(name, scopes):
 
 
 def imported(tokens):
-    """The modules that the source imports and that are loaded already, by the names that it gives them."""
+    """The modules that the source imports and that are loaded already, by the names that the source binds."""
     found = {}
     for at, token in enumerate(tokens):
-        if token.text != "import" or token.kind != "name" or (at and tokens[at - 1].kind != "line" and tokens[at - 1].text != ";"):
+        begins_line = at == 0 or tokens[at - 1].kind == "line" or tokens[at - 1].text == ";"
+        if token.text != "import" or token.kind != "name" or not begins_line:
             continue
         end = at + 1
         while end < len(tokens) and (tokens[end].kind == "name" or tokens[end].text == "."):
@@ -250,7 +255,7 @@ def imported(tokens):
 
 
 def _item(value, key):
-    """A subscript of a plain container by a plain key."""
+    """The item of a list, tuple or dictionary for a literal string or integer, or MISSING."""
     sign = -1 if len(key) == 2 and key[0].text == "-" else 1
     if len(key) not in (1, 2) or (len(key) == 2 and sign == 1):
         return MISSING

@@ -1,4 +1,7 @@
-//! From source to code objects, and running them: with CPython's own `compile`, whatever the user has made of the name.
+//! Compiling source to code objects and evaluating them, by CPython's own `compile` also where user code has replaced
+//! the name.
+//!
+//! All functions need the GIL. What they raise is what CPython raises.
 
 #![expect(unsafe_code, reason = "evaluating a code object has no safe wrapper")]
 
@@ -7,19 +10,20 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
-/// The flag of `compile` that asks for the tree alone.
+/// `PyCF_ONLY_AST`: `compile` gives the syntax tree and no code object.
 pub(crate) const ONLY_AST: i32 = 0x400;
 
-/// Kept from the start: user code may delete or replace the name.
+/// `builtins.compile`, from the start of the session.
 static COMPILE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-/// Takes hold of what is needed before user code can touch it.
+/// Stores `builtins.compile`. Call it once, before user code runs.
 pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
     let _ = COMPILE.set(py, py.import("builtins")?.getattr("compile")?.unbind());
     Ok(())
 }
 
-/// Compiles source or a tree.
+/// Compiles `source`, a `str` or a syntax tree: what `compile(source, file, mode, flags, dont_inherit=True)` gives.
+/// Raises `SyntaxError` and whatever else `compile` raises.
 pub(crate) fn compile<'py>(
     source: &Bound<'py, PyAny>,
     file: &str,
@@ -31,12 +35,12 @@ pub(crate) fn compile<'py>(
     compile.bind(py).call1((source, file, mode, flags, true))
 }
 
-/// Compiles one of the engine's own parts.
+/// Compiles a module's source without flags, to a code object.
 pub(crate) fn plain<'py>(py: Python<'py>, source: &str, file: &str) -> PyResult<Bound<'py, PyAny>> {
     compile(&source.into_pyobject(py)?.into_any(), file, "exec", 0)
 }
 
-/// Runs a code object in a namespace.
+/// Evaluates a code object with one dictionary as its globals and locals; gives the value of an expression, else None.
 pub(crate) fn evaluate<'py>(
     py: Python<'py>,
     code: &Bound<'py, PyAny>,
@@ -45,7 +49,7 @@ pub(crate) fn evaluate<'py>(
     evaluate_in(py, code, namespace, namespace)
 }
 
-/// The same with local names of its own.
+/// Evaluates a code object with a dictionary of its own for local names.
 pub(crate) fn evaluate_in<'py>(
     py: Python<'py>,
     code: &Bound<'py, PyAny>,

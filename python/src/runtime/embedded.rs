@@ -1,32 +1,30 @@
-//! The few parts of the engine that are written in Python, compiled when they are first needed.
+//! The parts of the engine that are written in Python, compiled and run when a function of theirs is first needed.
 //!
-//! Each room declares its own. A bare session imports none of them, so they cost nothing at the start. Their frames carry
-//! file names that begin with [`FILE_PREFIX`], by which they are left out of what users see.
+//! Each folder declares its own. A session in which no cell needs one compiles none. The code objects have file names
+//! that begin with `PART_PREFIX` of `plain::frames`, by which their frames are left out of tracebacks.
 
 use super::code;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
-/// How the file names of our own Python code begin.
-pub(crate) const FILE_PREFIX: &str = "<worker ";
-
-/// One of the parts.
+/// One part: Python source that is run once, in a namespace of its own that is no module.
 pub(crate) struct Part {
     file: &'static str,
     source: &'static str,
-    /// Parts whose names it uses.
+    /// Parts whose names are copied to its namespace before it runs.
     uses: &'static [&'static Part],
     namespace: PyOnceLock<Py<PyDict>>,
 }
 
 impl Part {
-    /// A part of this file name and source.
+    /// A part that is not compiled yet. `file` begins with `PART_PREFIX`.
     pub(crate) const fn new(file: &'static str, source: &'static str, uses: &'static [&'static Part]) -> Part {
         Part { file, source, uses, namespace: PyOnceLock::new() }
     }
 
-    /// A function or class of the part, by name.
+    /// A function or class of the part, by name. Needs the GIL; the first call compiles and runs the part and raises
+    /// what that raises, and a later call tries again then. An unknown name raises `NameError`.
     pub(crate) fn get<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         self.load(py)?.get_item(name)?.ok_or_else(|| pyo3::exceptions::PyNameError::new_err(name.to_owned()))
     }

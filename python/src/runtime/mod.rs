@@ -1,4 +1,4 @@
-//! CPython in this process and the session that it serves: the ground that all other rooms stand on.
+//! CPython in this process and the session that it serves. All other folders use this one; it uses none of them.
 
 pub(crate) mod code;
 pub(crate) mod embedded;

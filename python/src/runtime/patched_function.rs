@@ -1,10 +1,12 @@
-//! Patched functions: ours in the place of CPython's own, which are CPython's own to whoever looks.
+//! Patched functions: functions of the engine in the place of CPython's own.
 //!
-//! Such a function has the module, name, documentation and signature of the one that it replaces. So it shows, is explained
-//! and is pickled in the same way, and a process that unpickles it finds its own.
+//! A patched function has the type, module, name, documentation and signature of the one that it replaces. So `repr`
+//! and `help` show the same, and pickle stores it by its name: a process that unpickles it gets its own function of
+//! that name.
 
 #![expect(unsafe_code, reason = "C functions are made and looked into through CPython's C API")]
 
+use crate::plain::messages::function_doc;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -12,15 +14,17 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use std::ffi::{CString, c_int};
 
-/// CPython's own function behind a patched one.
+/// CPython's own function that a patched one has replaced. Its methods need the GIL.
 pub(crate) struct Original(PyOnceLock<Py<PyAny>>);
 
 impl Original {
+    /// None is replaced yet.
     pub(crate) const fn new() -> Original {
         Original(PyOnceLock::new())
     }
 
-    /// Puts `ours` in the place of `module.name`, with its looks. Gives what it put there, for other modules that know it.
+    /// Replaces `module.name` by the code of `ours`. Gives the new function, for other modules that have the original
+    /// under a name of their own. Raises if the module has no function of that name. Call it once for each `Original`.
     pub(crate) fn replace<'py>(
         &'static self,
         module: &Bound<'py, PyAny>,
@@ -33,14 +37,14 @@ impl Original {
             (ffi::PyCFunction_GetFunction(ours), ffi::PyCFunction_GetFlags(ours))
         };
         let code = code.ok_or_else(|| PyRuntimeError::new_err("a function without code"))?;
-        // SAFETY: code and flags belong together, and pyo3's functions do not look at what they are bound to.
+        // SAFETY: code and flags belong together, and pyo3's functions do not use their `self`.
         unsafe { self.replace_by(module, name, ffi::PyMethodDefPointer { PyCFunction: code }, flags) }
     }
 
-    /// The same for a plain C function.
+    /// Replaces `module.name` by a C function, as [`Original::replace`] does.
     ///
     /// # Safety
-    /// The code is what the flags say.
+    /// The signature of `code` is the one that `flags` (`METH_…`) state, and the code lives as long as the process.
     pub(crate) unsafe fn replace_by<'py>(
         &'static self,
         module: &Bound<'py, PyAny>,
@@ -68,12 +72,12 @@ impl Original {
         Ok(function)
     }
 
-    /// The function itself.
+    /// CPython's own function. Raises `RuntimeError` if none was replaced yet.
     pub(crate) fn get<'a, 'py>(&'a self, py: Python<'py>) -> PyResult<&'a Bound<'py, PyAny>> {
         self.0.get(py).map(|original| original.bind(py)).ok_or_else(|| PyRuntimeError::new_err("not prepared"))
     }
 
-    /// Calls it.
+    /// Calls CPython's own function. Raises what it raises.
     pub(crate) fn call<'py>(
         &self,
         args: &Bound<'py, PyTuple>,
@@ -83,14 +87,9 @@ impl Original {
     }
 }
 
-/// The text from which CPython reads a function's signature and documentation.
+/// The `ml_doc` of a function: the text from which CPython takes its signature and documentation. None without either.
 fn doc_of(function: &Bound<'_, PyAny>, name: &str) -> PyResult<Option<CString>> {
     let doc: Option<String> = function.getattr("__doc__")?.extract()?;
     let signature: Option<String> = function.getattr("__text_signature__")?.extract()?;
-    let text = match (signature, doc) {
-        (Some(signature), doc) => format!("{name}{signature}\n--\n\n{}", doc.unwrap_or_default()),
-        (None, Some(doc)) => doc,
-        (None, None) => return Ok(None),
-    };
-    Ok(Some(CString::new(text)?))
+    Ok(function_doc(name, signature.as_deref(), doc.as_deref()).map(CString::new).transpose()?)
 }

@@ -1,4 +1,4 @@
-//! The session of this process and what it was opened with: each set once, before Python calls in.
+//! The session of this process and its configuration. Both are set once, before Python code can call the engine.
 
 use std::sync::OnceLock;
 use worker_core::config::Config;
@@ -9,26 +9,27 @@ use worker_protocol::{CORE_REQUESTS, Capabilities};
 static SESSION: OnceLock<Engine> = OnceLock::new();
 static CONFIG: OnceLock<Config> = OnceLock::new();
 
-/// The session. Present from before the runtime starts, or from `start` on where the interpreter loads us.
+/// The session. Any thread, without the GIL. Panics before [`open`] has returned `Ok`.
 pub(crate) fn session() -> &'static Engine {
     match SESSION.get() {
         Some(engine) => engine,
-        // Every way in sets the session before it lets Python call us.
+        // Each entry point opens the session before Python can call the engine.
         None => unreachable!("the session is opened before Python runs"),
     }
 }
 
-/// Whether the session is open: C code may call in earlier.
+/// Whether [`open`] has succeeded: a handler of C's `atexit` may run earlier. Any thread.
 pub(crate) fn is_open() -> bool {
     SESSION.get().is_some()
 }
 
-/// What the session was opened with, once it is open.
+/// The configuration that the session was opened with; none before [`open`]. Any thread.
 pub(crate) fn config() -> Option<&'static Config> {
     CONFIG.get()
 }
 
-/// Opens the session.
+/// Opens the session: takes over fds 0, 1 and 2 and the channel, and starts the session's threads. Main thread, once.
+/// `Err` is the reason; the supervisor and stderr have it already.
 pub(crate) fn open(config: Config) -> Result<(), String> {
     let mut requests = CORE_REQUESTS.to_vec();
     requests.extend(ENGINE_REQUESTS);

@@ -1,14 +1,15 @@
-//! Standard input as Python reads it: `input`, `sys.stdin` and its layers, `open(0)` and `os.read(0, …)`.
+//! The functions that read standard input: `input`, `sys.stdin` and its layers, `open(0)` and `os.read(0, …)`.
 //!
-//! All of them read from the session's queue as long as raw fd 0 is the empty pipe that the session put there. Nothing is
-//! kept in buffers of Python's own, so what one reader leaves the next one finds, and what a cell leaves is dropped whole.
-//! Each read waits by itself, without Python's stream locks, so that two threads have a wait each.
+//! All of them read from the session's queue as long as raw fd 0 is the empty pipe that the session has put there. No
+//! buffer of Python's has a part of the input, so one function finds what another one has left, and the session can
+//! drop what a cell leaves. Reads take no lock of Python's streams, so that two threads can wait at the same time.
 
-use super::layers::{self, OPEN, text, upto};
+use super::layers::{self, OPEN, text};
 use super::output::writes_to_session;
 use super::prompt;
 use super::read::{is_sessions, read};
 use super::write::{flush_replaced, put_text};
+use crate::plain::stdin::{is_binary, is_stdin_path, is_utf8, up_to, without_line_end};
 use crate::runtime::patched_function::Original;
 use pyo3::exceptions::{PyEOFError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -21,7 +22,7 @@ use worker_protocol::Stream;
 static INPUT: Original = Original::new();
 static OS_READ: Original = Original::new();
 
-/// What `open(0)` is made of, and `sys.stdin`.
+/// The types of a file object over fd 0, and the session's own `sys.stdin`.
 struct Originals {
     text_type: Py<PyAny>,
     buffer_type: Py<PyAny>,
@@ -35,7 +36,7 @@ fn originals(py: Python<'_>) -> PyResult<&Originals> {
     ORIGINALS.get(py).ok_or_else(|| PyValueError::new_err("standard input is not set up"))
 }
 
-/// Replaces `sys.stdin` and the functions that read fd 0.
+/// Replaces `sys.stdin` and the functions that read fd 0. Needs the GIL.
 pub(super) fn install(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()> {
     let io = py.import("_io")?;
     let posix = py.import("posix")?;
@@ -79,21 +80,22 @@ fn input<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) 
         && !asked_text.is_empty()
         && !stdout.is_none()
         && !writes_to_session(py)
-        // Redirected output gets the prompt as it would at the prompt.
+        // As with CPython's own `input`, a replaced or redirected stdout gets the prompt.
         && !prompt::write(&stdout, &asked, &asked_text)?
     {
         asked_text.clear();
     }
     if fork::in_child() {
-        // Nobody else says it.
+        // A forked child makes no request for input that could contain it.
         put_text(py, Stream::Stdout, &asked_text)?;
     }
     let line = read(py, &asked_text, false, Want::Line)?;
-    sys.getattr("audit")?.call1(("builtins.input/result", text(py, line.strip_suffix(b"\n").unwrap_or(&line))?))?;
+    let line_text = text(py, without_line_end(&line))?;
+    sys.getattr("audit")?.call1(("builtins.input/result", &line_text))?;
     if line.is_empty() {
         return Err(PyEOFError::new_err("EOF when reading a line"));
     }
-    text(py, line.strip_suffix(b"\n").unwrap_or(&line))
+    Ok(line_text)
 }
 
 #[pyfunction]
@@ -110,15 +112,15 @@ fn os_read<'py>(
     {
         let size = usize::try_from(args.get_item(1)?.extract::<i64>()?)
             .map_err(|_| pyo3::exceptions::PyOSError::new_err((libc::EINVAL, "Invalid argument")))?;
-        return Ok(PyBytes::new(py, &read(py, "", false, upto(size))?).into_any());
+        return Ok(PyBytes::new(py, &read(py, "", false, up_to(size))?).into_any());
     }
     OS_READ.call(args, options)
 }
 
-/// Whether what is to be opened is fd 0, by its number or by a name that systems have for it.
+/// Whether the first argument of `open` is fd 0, as a number or as a path.
 fn names_stdin(file: &Bound<'_, PyAny>) -> bool {
     match file.cast_exact::<PyString>() {
-        Ok(path) => path.to_str().is_ok_and(|path| ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].contains(&path)),
+        Ok(path) => path.to_str().is_ok_and(is_stdin_path),
         Err(_) => file.is_exact_instance_of::<PyInt>() && file.extract::<i64>().is_ok_and(|fd| fd == 0),
     }
 }
@@ -141,13 +143,11 @@ fn open<'py>(
         }
     };
     let mode: String = option(1, "mode")?.map_or(Ok("r".into()), |mode| mode.extract()).unwrap_or_default();
-    if !matches!(mode.as_str(), "r" | "rt" | "tr" | "rb" | "br") {
-        return OPEN.call(args, options);
-    }
+    let Some(is_binary) = is_binary(&mode) else { return OPEN.call(args, options) };
     let buffering: i64 = option(2, "buffering")?.map_or(Ok(-1), |buffering| buffering.extract())?;
     let raw_type = originals.raw_type.bind(py);
     let buffer_type = originals.buffer_type.bind(py);
-    if mode.contains('b') {
+    if is_binary {
         return layers::stack(py, raw_type, (buffering != 0).then_some(buffer_type), None, None);
     }
     if buffering == 0 {
@@ -160,7 +160,7 @@ fn open<'py>(
             let name: String = encoding
                 .extract()
                 .map_err(|_| PyTypeError::new_err("open() argument 'encoding' must be str or None"))?;
-            matches!(name.to_ascii_lowercase().replace('_', "-").as_str(), "utf-8" | "utf8")
+            is_utf8(&name)
         }
     };
     if is_plain_utf8 {

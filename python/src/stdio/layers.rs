@@ -1,7 +1,10 @@
-//! The layers of `sys.stdin`, text over bytes over the descriptor: each reads from the session by itself.
+//! The layers of `sys.stdin`: text, buffer and raw file. Each reads from the session by itself.
+//!
+//! All functions need the GIL. A read raises what [`read`] raises.
 
 use super::read::{is_sessions, read};
 use super::streams::{closefd_false, subtype};
+use crate::plain::stdin::{line_of_bytes, line_of_chars, up_to};
 use crate::runtime::patched_function::Original;
 use pyo3::exceptions::{PyStopIteration, PyValueError};
 use pyo3::prelude::*;
@@ -9,12 +12,12 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyString};
 use worker_core::Want;
 
-/// Python's own `open`.
+/// CPython's own `open`.
 pub(super) static OPEN: Original = Original::new();
-/// Reads fd 0 as Python does by itself, once user code has put something else there.
+/// A text file of CPython's own over fd 0, made once user code has replaced that descriptor.
 static PLAIN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-/// The types of the three layers: of the descriptor, of bytes, of text.
+/// The types of the three layers: `FileIO`, `BufferedReader` and `TextIOWrapper`. Each call makes new ones.
 pub(super) fn types<'py>(py: Python<'py>, io: &Bound<'py, PyModule>) -> PyResult<[Bound<'py, PyAny>; 3]> {
     let raw_type = subtype(
         py,
@@ -73,7 +76,8 @@ fn functions<'py>(
     Ok(dict)
 }
 
-/// Stacks the layers of a file object over fd 0. The descriptor outlives them: a script that closes one may read again.
+/// A file object over fd 0 with these layers; without a `buffer_type` a raw one. `text_options`: the keyword arguments
+/// of `TextIOWrapper`. Closing it leaves the descriptor open, so that a script may read again.
 pub(super) fn stack<'py>(
     py: Python<'py>,
     raw_type: &Bound<'py, PyAny>,
@@ -94,15 +98,17 @@ pub(super) fn stack<'py>(
     Ok(text)
 }
 
+/// A `str` of UTF-8 bytes. Bytes that are not UTF-8 become lone surrogates (`surrogateescape`).
 pub(super) fn text<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(PyString::new(py, text).into_any()),
-        // A byte reader took the beginning of a character.
+        // Invalid input, or the rest of a character whose first bytes a binary read has taken.
         Err(_) => PyBytes::new(py, bytes).call_method1("decode", ("utf-8", "surrogateescape")),
     }
 }
 
-/// Calls a method of a plain reader of fd 0: user code has put something of its own there.
+/// Calls a method of CPython's own file over fd 0, which user code has replaced. `layer`: the attributes that lead to
+/// the layer.
 fn plain<'py>(
     py: Python<'py>,
     layer: &str,
@@ -121,6 +127,7 @@ fn plain<'py>(
     object.call_method1(method, args)
 }
 
+/// The size that a read was called with; none for None and negative numbers: without a limit.
 fn size_of(size: Option<&Bound<'_, PyAny>>) -> PyResult<Option<usize>> {
     match size {
         None => Ok(None),
@@ -136,18 +143,7 @@ fn text_readline<'py>(py: Python<'py>, size: Option<&Bound<'py, PyAny>>) -> PyRe
         return plain(py, "", "readline", (size_of(size)?.map_or(-1, |size| size as i64),));
     }
     match size_of(size)? {
-        // A part of a line is whole characters up to the line end.
-        Some(size) => {
-            let mut line = Vec::new();
-            for _ in 0..size {
-                let next = read(py, "", false, Want::Chars(1))?;
-                line.extend_from_slice(&next);
-                if next.is_empty() || next == b"\n" {
-                    break;
-                }
-            }
-            text(py, &line)
-        }
+        Some(size) => text(py, &line_of_chars(size, |want| read(py, "", false, want))?),
         None => text(py, &read(py, "", false, Want::Line)?),
     }
 }
@@ -178,17 +174,7 @@ fn bytes_readline<'py>(py: Python<'py>, size: Option<&Bound<'py, PyAny>>) -> PyR
     }
     let line = match size {
         None => read(py, "", false, Want::Line)?,
-        Some(size) => {
-            let mut line = Vec::new();
-            while line.len() < size && !line.ends_with(b"\n") {
-                let next = read(py, "", false, Want::Bytes(1))?;
-                if next.is_empty() {
-                    break;
-                }
-                line.extend_from_slice(&next);
-            }
-            line
-        }
+        Some(size) => line_of_bytes(size, |want| read(py, "", false, want))?,
     };
     Ok(PyBytes::new(py, &line).into_any())
 }
@@ -207,8 +193,8 @@ fn bytes_read<'py>(py: Python<'py>, size: Option<&Bound<'py, PyAny>>) -> PyResul
     if !is_sessions() {
         return plain(py, "buffer", "read", (size.map_or(-1, |size| size as i64),));
     }
-    // A buffered reader of a pipe that has something gives what was asked for, and waits for the rest; what a byte
-    // reader of a session gets is what there is, so that it never waits for what nobody will send.
+    // CPython's `read(n)` waits until it has n bytes. Here it gives what there is as soon as there is any: a supervisor
+    // sends whole lines, and n bytes may never come.
     let want = size.map_or(Want::All, |size| if size == 0 { Want::Bytes(0) } else { Want::Upto(size) });
     Ok(PyBytes::new(py, &read(py, "", false, want)?).into_any())
 }
@@ -220,7 +206,7 @@ fn bytes_read1<'py>(py: Python<'py>, size: Option<&Bound<'py, PyAny>>) -> PyResu
     if !is_sessions() {
         return plain(py, "buffer", "read1", (size,));
     }
-    Ok(PyBytes::new(py, &read(py, "", false, upto(size))?).into_any())
+    Ok(PyBytes::new(py, &read(py, "", false, up_to(size))?).into_any())
 }
 
 #[pyfunction]
@@ -248,7 +234,7 @@ fn raw_read<'py>(py: Python<'py>, size: Option<&Bound<'py, PyAny>>) -> PyResult<
     if !is_sessions() {
         return plain(py, "buffer.raw", "read", (size.map_or(-1, |size| size as i64),));
     }
-    Ok(PyBytes::new(py, &read(py, "", false, size.map_or(Want::All, upto))?).into_any())
+    Ok(PyBytes::new(py, &read(py, "", false, size.map_or(Want::All, up_to))?).into_any())
 }
 
 #[pyfunction]
@@ -266,14 +252,10 @@ fn raw_readinto(py: Python<'_>, target: &Bound<'_, PyAny>) -> PyResult<usize> {
     into(py, target)
 }
 
-pub(super) fn upto(size: usize) -> Want {
-    if size == 0 { Want::Bytes(0) } else { Want::Upto(size) }
-}
-
-/// Fills a writable buffer with what there is.
+/// Reads into a writable buffer; gives the number of bytes.
 fn into(py: Python<'_>, target: &Bound<'_, PyAny>) -> PyResult<usize> {
     let view = py.import("builtins")?.getattr("memoryview")?.call1((target,))?.call_method1("cast", ("B",))?;
-    let data = read(py, "", false, upto(view.len()?))?;
+    let data = read(py, "", false, up_to(view.len()?))?;
     let slice = pyo3::types::PySlice::new(py, 0, data.len() as isize, 1);
     view.set_item(slice, PyByteArray::new(py, &data))?;
     Ok(data.len())

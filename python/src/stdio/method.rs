@@ -1,21 +1,23 @@
-//! C functions as Python callables, without an argument parser: the methods of our streams.
+//! C functions as Python callables, without an argument parser: the methods of the session's streams.
 
 #![expect(unsafe_code, reason = "C functions as Python callables, without pyo3's argument parsing")]
 
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-/// A C function that Python can call.
+/// The definition of a C function that Python can call.
 pub(super) struct Method(ffi::PyMethodDef);
 
 // SAFETY: the definition is constant data: C strings and functions that live as long as the process.
 unsafe impl Sync for Method {}
 
 impl Method {
+    /// A function of one argument.
     pub(super) const fn one(name: &'static std::ffi::CStr, function: ffi::PyCFunction) -> Method {
         Method::new(name, function, ffi::METH_O)
     }
 
+    /// A function without arguments.
     pub(super) const fn none(name: &'static std::ffi::CStr, function: ffi::PyCFunction) -> Method {
         Method::new(name, function, ffi::METH_NOARGS)
     }
@@ -29,11 +31,13 @@ impl Method {
         })
     }
 
+    /// The function's name.
     pub(super) fn name(&self) -> &str {
         // SAFETY: the name was made from a static C string.
         unsafe { std::ffi::CStr::from_ptr(self.0.ml_name) }.to_str().unwrap_or_default()
     }
 
+    /// A new Python object for the function. Needs the GIL.
     pub(super) fn object<'py>(&'static self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         // SAFETY: the definition lives for ever; C does not write to it.
         unsafe {

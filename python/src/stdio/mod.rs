@@ -1,4 +1,4 @@
-//! Standard input, output and error as Python has them: the session stands behind each.
+//! Standard input, output and error: Python's file objects and functions, which read from the session and write to it.
 
 mod input;
 mod layers;
@@ -6,7 +6,6 @@ mod method;
 mod output;
 mod print;
 mod prompt;
-mod prompt_watch;
 pub(crate) mod read;
 mod reconfigure;
 mod redirected;
@@ -15,7 +14,8 @@ pub(crate) mod write;
 
 use pyo3::prelude::*;
 
-/// Puts ours in the place of the three streams, and of the functions that write, read or redirect them.
+/// Replaces the three streams of `sys`, and the functions that write, read or redirect them. Main thread, once, with
+/// the GIL, before user code runs.
 pub(crate) fn install(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()> {
     output::install(py, sys)?;
     input::install(py, sys)?;

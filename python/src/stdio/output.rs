@@ -1,8 +1,8 @@
-//! `sys.stdout` and `sys.stderr`: text wrappers as the prompt has them, whose writes are the session's output.
+//! `sys.stdout` and `sys.stderr`: text streams whose writes go to the session.
 //!
-//! Both stay instances of `io.TextIOWrapper`, so that everything a library may ask of them is there. Their types are
-//! subclasses in whose dictionaries `write` and `flush` are plain C functions: such a function is no descriptor, so a
-//! call binds nothing and allocates nothing.
+//! Both are instances of `io.TextIOWrapper`, so that they have all of its methods. Their types are subclasses in whose
+//! dictionaries `write` and `flush` are plain C functions: such a function is no descriptor, so a call makes no bound
+//! method.
 
 #![expect(unsafe_code, reason = "C functions as Python callables, without pyo3's argument parsing")]
 
@@ -20,16 +20,17 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 use worker_protocol::Stream;
 
-/// `write` of stdout as the session has it.
+/// `write` of the session's own stdout.
 static WRITE_OUT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-/// Replaces `sys.stdout` and `sys.stderr`, after what Python's own still hold has been passed on.
+/// Flushes `sys.stdout` and `sys.stderr`, then replaces them. Needs the GIL.
 pub(super) fn install(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()> {
     for (name, stream) in [("stdout", Stream::Stdout), ("stderr", Stream::Stderr)] {
         if let Ok(old) = sys.getattr(name)
             && !old.is_none()
         {
-            // A broken stream has nothing to pass on.
+            // An error here, of a closed stream for example, is CPython's at its start and no reason to end the
+            // session.
             let _ = old.call_method0("flush");
         }
         let new = make(py, stream)?;
@@ -40,7 +41,8 @@ pub(super) fn install(py: Python<'_>, sys: &Bound<'_, PyModule>) -> PyResult<()>
     Ok(())
 }
 
-/// Whether `print` goes to the session: `sys.stdout` is the session's own, and so are its `write` and its descriptor.
+/// Whether `print` writes to the session: `sys.stdout` is the session's own, and so are its `write` and its descriptor.
+/// Needs the GIL.
 pub(super) fn writes_to_session(py: Python<'_>) -> bool {
     if redirected::is_redirected(Stream::Stdout) {
         return false;
@@ -54,6 +56,7 @@ pub(super) fn writes_to_session(py: Python<'_>) -> bool {
     is_so().unwrap_or(false)
 }
 
+/// Makes one stream, with its buffer.
 fn make<'py>(py: Python<'py>, stream: Stream) -> PyResult<Bound<'py, PyAny>> {
     let io = py.import("_io")?;
     let (fd, name, methods) = match stream {
@@ -89,7 +92,7 @@ fn make<'py>(py: Python<'py>, stream: Stream) -> PyResult<Bound<'py, PyAny>> {
     Ok(text)
 }
 
-/// The methods of one stream: write and flush of the text, write and flush of its buffer.
+/// The methods of one stream: `write` and `flush` of the text, `write` and `flush` of its buffer.
 struct StreamMethods([Method; 4]);
 
 static METHODS_OUT: StreamMethods = StreamMethods([
@@ -129,6 +132,7 @@ unsafe extern "C" fn flush_err(_self: *mut ffi::PyObject, _none: *mut ffi::PyObj
     flushed(Stream::Stderr)
 }
 
+/// The body of `flush`.
 fn flushed(stream: Stream) -> *mut ffi::PyObject {
     // SAFETY: Python calls its functions with the GIL held; None is immortal or counted by Py_NewRef.
     unsafe {
@@ -143,7 +147,7 @@ fn flushed(stream: Stream) -> *mut ffi::PyObject {
     }
 }
 
-/// What every such function does around its body. Panics end the process (`panic = "abort"`), so none crosses C.
+/// Calls the body of a function of one argument. Panics end the process (`panic = "abort"`), so none unwinds into C.
 fn called(
     argument: *mut ffi::PyObject,
     body: impl FnOnce(Python<'_>, &Bound<'_, PyAny>) -> PyResult<ffi::Py_ssize_t>,

@@ -1,13 +1,15 @@
-//! `print`: CPython's own, but what it prints to the session's own stdout goes there as one write.
+//! `print`: CPython's own, but a call that prints to the session's own stdout writes once.
 //!
-//! CPython writes each value, each separator and the end by itself, and each write must look at the raw pipes, or the order
-//! of the program would be lost. Here a line is looked up, checked and written once, and no other thread's text comes between.
-//! Whatever is unusual (another `file`, a replaced `sys.stdout` or `write`, odd arguments) is left to CPython's own function.
+//! CPython writes each value, each separator and the end by itself. Each write to the session first reads the raw
+//! pipes, so that output stays in the program's order. With one write that is done once, and no other thread's text
+//! comes between. For anything unusual (another `file`, a replaced `sys.stdout` or `write`, arguments of unexpected
+//! types) CPython's own function is called.
 
 #![expect(unsafe_code, reason = "a C function as a Python callable, without pyo3's argument parsing")]
 
 use super::output::writes_to_session;
 use super::write::{put_text, write_text};
+use crate::plain::line_buffer::LineBuffer;
 use crate::runtime::patched_function::Original;
 use crate::runtime::session::session;
 use crate::runtime::wait::flush_session;
@@ -17,23 +19,20 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString, PyTuple};
 use std::cell::Cell;
 use worker_protocol::Stream;
 
-/// Longer values are written as they are, not copied.
-const LONG: usize = 4 << 10;
-
 static PRINT: Original = Original::new();
 
 thread_local! {
-    /// Room for a line, kept from one call to the next.
+    /// The memory of a line, for the thread's next call.
     static ROOM: Cell<String> = const { Cell::new(String::new()) };
 }
 
-/// Replaces the function in `builtins`; not in the second dialect, where each write is a message.
+/// Replaces the function in `builtins`, unless each write is to be flushed (in the second dialect each is a message).
 pub(super) fn hook(py: Python<'_>) -> PyResult<()> {
     if session().flushes_writes() {
         return Ok(());
     }
     let code = ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: print };
-    // SAFETY: the flags say what kind of function it is.
+    // SAFETY: METH_FASTCALL with METH_KEYWORDS is the signature of `print` below.
     unsafe {
         PRINT
             .replace_by(py.import("builtins")?.as_any(), "print", code, ffi::METH_FASTCALL | ffi::METH_KEYWORDS)
@@ -47,8 +46,8 @@ unsafe extern "C" fn print(
     count: ffi::Py_ssize_t,
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    // SAFETY: CPython calls its functions with the GIL held, and with `count` values, then one for each of the names; all of
-    // them live across the call, and a `Bound` is a pointer to an object.
+    // SAFETY: CPython calls its functions with the GIL held, and with `count` values, then one for each of the names;
+    // all of them live across the call, and a `Bound` is a pointer to an object.
     let printed = unsafe {
         let py = Python::assume_attached();
         let names = Bound::from_borrowed_ptr_or_opt(py, names).and_then(|names| names.cast_into::<PyTuple>().ok());
@@ -66,7 +65,7 @@ unsafe extern "C" fn print(
     printed.map_or(std::ptr::null_mut(), |()| unsafe { ffi::Py_NewRef(ffi::Py_None()) })
 }
 
-/// What was asked for by name.
+/// The keyword arguments.
 struct Options<'a> {
     separator: &'a str,
     end: &'a str,
@@ -74,7 +73,7 @@ struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// None where something unusual is asked for, or something wrong.
+    /// None for an argument that only CPython's own function handles, or that it refuses.
     fn of(names: Option<&Bound<'_, PyTuple>>, values: &'a [Bound<'_, PyAny>]) -> Option<Options<'a>> {
         let mut options = Options { separator: " ", end: "\n", flush: false };
         let Some(names) = names else { return Some(options) };
@@ -105,7 +104,7 @@ fn print_as_cpython(
 }
 
 fn print_line(py: Python<'_>, values: &[Bound<'_, PyAny>], options: &Options<'_>) -> PyResult<()> {
-    let mut line = Line { py, text: ROOM.try_with(Cell::take).unwrap_or_default() };
+    let mut line = Line { py, buffer: LineBuffer::new(ROOM.try_with(Cell::take).unwrap_or_default()) };
     for (number, value) in values.iter().enumerate() {
         if number > 0 {
             line.push(options.separator)?;
@@ -114,15 +113,15 @@ fn print_line(py: Python<'_>, values: &[Bound<'_, PyAny>], options: &Options<'_>
     }
     line.push(options.end)?;
     line.write()?;
-    // A thread that ends may print after its own storage is gone.
-    let _ = ROOM.try_with(|room| room.set(line.text));
+    // A thread that ends may print after its thread-local storage is destroyed.
+    let _ = ROOM.try_with(|room| room.set(line.buffer.into_room()));
     if options.flush { flush_session(py) } else { Ok(()) }
 }
 
-/// What is to be written together.
+/// The texts of one call.
 struct Line<'py> {
     py: Python<'py>,
-    text: String,
+    buffer: LineBuffer,
 }
 
 impl Line<'_> {
@@ -135,7 +134,7 @@ impl Line<'_> {
             || value.is_exact_instance_of::<PyBool>()
             || value.is_none();
         if !is_plain {
-            // Its `__str__` may print.
+            // Its `__str__` may print: what comes before it is written first.
             self.write()?;
         }
         match value.str() {
@@ -147,7 +146,7 @@ impl Line<'_> {
     fn push_string(&mut self, string: &Bound<'_, PyString>) -> PyResult<()> {
         match string.to_str() {
             Ok(text) => self.push(text),
-            // Lone surrogates.
+            // It has lone surrogates.
             Err(_) => {
                 self.write()?;
                 write_text(self.py, Stream::Stdout, string).map(drop)
@@ -156,23 +155,13 @@ impl Line<'_> {
     }
 
     fn push(&mut self, text: &str) -> PyResult<()> {
-        if self.text.len() + text.len() > LONG {
-            self.write()?;
-        }
-        if text.len() > LONG {
-            return put_text(self.py, Stream::Stdout, text);
-        }
-        self.text.push_str(text);
-        Ok(())
+        let py = self.py;
+        self.buffer.push(text, |text| put_text(py, Stream::Stdout, text))
     }
 
-    /// Writes what is there.
+    /// Writes what is collected.
     fn write(&mut self) -> PyResult<()> {
-        if self.text.is_empty() {
-            return Ok(());
-        }
-        let written = put_text(self.py, Stream::Stdout, &self.text);
-        self.text.clear();
-        written
+        let py = self.py;
+        self.buffer.write(|text| put_text(py, Stream::Stdout, text))
     }
 }

@@ -1,18 +1,21 @@
-//! The prompt of `input()` where `sys.stdout` was replaced: whoever was put there gets it, but it is not said twice.
+//! The prompt of `input()` where user code has replaced `sys.stdout`: it is written there, and reaches the supervisor
+//! once.
 //!
-//! Plain Python writes the prompt to `sys.stdout`. A replaced one may keep it, or pass it on to the session, where it would
-//! be output besides being the prompt of the wait. So what reaches the session meanwhile is compared with the prompt: if it is
-//! that and nothing else it is not printed, and the wait says it; if it is anything else it is printed, and the wait says none.
+//! CPython writes the prompt to `sys.stdout`. An object of the user's may store it, or pass it on to the session: then
+//! it would be both output and the prompt of the request for input. So what the thread prints meanwhile is compared
+//! with the prompt. If it is the prompt and nothing else, it is not printed, and the request contains it; otherwise it
+//! is printed, and the request has no prompt.
 
-use super::prompt_watch::{self, Watch};
 use super::redirected;
 use super::write::put_arrived;
+use crate::plain::prompt_watch::{self, Watch};
 use pyo3::prelude::*;
 
-/// Writes a prompt to a replaced `sys.stdout`; whether the wait is to say it.
+/// Writes a prompt to a replaced `sys.stdout`. Gives whether the request for input is to contain it. Raises what
+/// `write` and `flush` of that object raise. Needs the GIL, any thread.
 pub(super) fn write(stdout: &Bound<'_, PyAny>, prompt: &Bound<'_, PyAny>, text: &str) -> PyResult<bool> {
     let py = stdout.py();
-    // A prompt within a prompt: the outer one is printed as far as it has come.
+    // This prompt is written while another one is: what has arrived of that one is printed.
     put_arrived(py, prompt_watch::take_arrived())?;
     let watch = Watch::begin(text);
     let written = stdout.call_method1("write", (prompt,)).and_then(|_| stdout.call_method0("flush"));
@@ -20,10 +23,10 @@ pub(super) fn write(stdout: &Bound<'_, PyAny>, prompt: &Bound<'_, PyAny>, text: 
     if written.is_err() || !prompt.is_whole() {
         put_arrived(py, prompt.take_arrived())?;
     }
-    written.map(|_| !(prompt.is_printed() || prompt.is_away() && is_file_of_session(stdout)))
+    written.map(|_| !(prompt.is_printed() || prompt.is_missing() && is_file_of_session(stdout)))
 }
 
-/// Whether a file, and nothing more than that, writes to the session's own descriptors.
+/// Whether this is a plain text file (no subclass) on one of the session's own descriptors.
 fn is_file_of_session(stdout: &Bound<'_, PyAny>) -> bool {
     let is_plain = || -> PyResult<bool> {
         let io = stdout.py().import("_io")?;

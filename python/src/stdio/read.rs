@@ -1,5 +1,7 @@
-//! One read of standard input: from the session's queue, with a wait that an interrupt ends and that answers requests.
+//! Reads of standard input from the session's queue. A read waits detached from the GIL, an interrupt ends it, and on
+//! the main thread it answers requests.
 
+use crate::plain::stdin::{deadline, without_line_end};
 use crate::requests::answer::answer;
 use crate::runtime::session::session;
 use pyo3::prelude::*;
@@ -9,7 +11,9 @@ use worker_core::engine::reader::{Ask, Got, Reader};
 use worker_core::process::fork;
 use worker_core::signals::interrupt;
 
-/// Reads from the session; empty at the end of file. On the main thread requests are answered while it waits.
+/// Reads what `want` says; empty at the end of file and in a forked child. `prompt` goes into the request for input, as
+/// does `hidden`: whether the input is not to be shown. Raises KeyboardInterrupt, or what a signal handler raises.
+/// Needs the GIL, any thread.
 pub(super) fn read(py: Python<'_>, prompt: &str, hidden: bool, want: Want) -> PyResult<Vec<u8>> {
     if fork::in_child() {
         return Ok(Vec::new());
@@ -27,40 +31,43 @@ pub(super) fn read(py: Python<'_>, prompt: &str, hidden: bool, want: Want) -> Py
     }
 }
 
-/// One wait, detached from the GIL. On the main thread signals are held between Python's check and the wait; handlers of the
-/// user's run with signals open, as they would anywhere else.
+/// One wait, detached from the GIL. On the main thread SIGINT is blocked from the check of Python's flags to the end of
+/// the wait, which unblocks it only inside its system call; user code's handlers run with signals unblocked.
 fn wait(py: Python<'_>, reader: &mut Reader, also: &mut [libc::pollfd], timeout: Option<Duration>) -> PyResult<Got> {
     if !interrupt::is_main_thread() {
         return Ok(py.detach(|| reader.wait(also, timeout)));
     }
     py.check_signals()?;
-    let held = interrupt::hold();
+    let blocked = interrupt::hold();
     py.check_signals()?;
     let got = py.detach(|| reader.wait(also, timeout));
-    drop(held);
+    drop(blocked);
     Ok(got)
 }
 
-/// Whether reads of fd 0 are the session's; a forked child's find the end of file, unless it has a stdin of its own.
+/// Whether fd 0 is still the session's pipe, so that reads of it go to the session. True in a forked child too, where
+/// they find the end of file. Any thread.
 pub(crate) fn is_sessions() -> bool {
     session().keeps_stdin()
 }
 
-/// The same for hooks: whether `select` on fd 0 asks the session.
+/// The same, but false in a forked child: whether `select` on fd 0 waits for the session's input.
 pub(crate) fn owns_stdin() -> bool {
     session().owns_stdin()
 }
 
-/// Reads a password for `getpass`: hidden, and never echoed.
+/// Reads a line that is not shown, for `getpass`; none at the end of file. Invalid UTF-8 is replaced. The rules of
+/// [`read`].
 pub(crate) fn read_hidden(py: Python<'_>, prompt: &str) -> PyResult<Option<String>> {
     let line = read(py, prompt, true, Want::Line)?;
     if line.is_empty() {
         return Ok(None);
     }
-    Ok(Some(String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(&line)).into_owned()))
+    Ok(Some(String::from_utf8_lossy(without_line_end(&line)).into_owned()))
 }
 
-/// Waits until there is input, or the end of file, for `select`; true when there is. `timeout`: seconds, none for ever.
+/// Waits, for `select`, until there is input or the end of file (true), or until one of `also` is ready or the time is
+/// over (false). `timeout`: in seconds, none without a limit. The rules of [`read`].
 pub(crate) fn wait_readable(py: Python<'_>, timeout: Option<f64>, also: &mut [libc::pollfd]) -> PyResult<bool> {
     if fork::in_child() {
         // The end of file.
@@ -73,7 +80,7 @@ pub(crate) fn wait_readable(py: Python<'_>, timeout: Option<f64>, also: &mut [li
     if timeout.is_some_and(|timeout| timeout <= 0.0) {
         return Ok(false);
     }
-    let end = timeout.and_then(|timeout| Duration::try_from_secs_f64(timeout).ok().map(|limit| Instant::now() + limit));
+    let end = deadline(Instant::now(), timeout);
     loop {
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
         match wait(py, &mut reader, also, left)? {

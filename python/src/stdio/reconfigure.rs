@@ -1,15 +1,20 @@
-//! `reconfigure` of `sys.stdout` and `sys.stderr`.
+//! The method `reconfigure` of `sys.stdout` and `sys.stderr`.
 
 use super::streams::note_users_errors;
+use crate::plain::stdin::is_utf8;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use worker_protocol::Stream;
 
-/// `reconfigure` of a text stream: once its encoding is not UTF-8, its text goes the long way, through its buffer.
+/// `reconfigure` of a text stream. With another encoding than UTF-8, or another line end, `TextIOWrapper` encodes the
+/// text and writes it to the buffer, which writes it to the session.
 #[pyclass(frozen, module = "_io", name = "method")]
 pub(super) struct Reconfigure {
+    /// The stream's own type, which has the session's `write`.
     pub(super) text_type: Py<PyAny>,
+    /// The stream.
     pub(super) text: Py<PyAny>,
+    /// Which of the two it is.
     pub(super) stream: Stream,
 }
 
@@ -25,8 +30,7 @@ impl Reconfigure {
             note_users_errors(self.stream);
         }
         let asks_newline = options.is_some_and(|options| options.contains("newline").unwrap_or(false));
-        let is_utf8 = matches!(encoding.to_ascii_lowercase().replace('_', "-").as_str(), "utf-8" | "utf8");
-        if !is_utf8 || asks_newline {
+        if !is_utf8(&encoding) || asks_newline {
             // A second call finds nothing to delete.
             let _ = self.text_type.bind(py).delattr("write");
         }

@@ -1,8 +1,9 @@
-//! Raw fds 1 and 2 once user code has put something else there (`os.dup2`): what is printed goes where they lead.
+//! Redirected standard output and error: user code has replaced raw fd 1 or 2 (`os.dup2`), and the streams write to it.
 //!
-//! Usually a text goes from our streams straight to the session, and the descriptors do not matter. A program that points
-//! them at a file or at nothing, and back again later, means what Python prints too. Meanwhile the streams write by their
-//! base classes, which end in the descriptor: text by lines, as at the prompt, with CPython's own buffers and errors.
+//! Otherwise the streams write to the session and do not use the descriptors. A program that redirects them, to a file
+//! for example, expects the output of Python there too. Meanwhile the streams use the methods of their base classes,
+//! which write to the descriptor: text is line buffered, as on a terminal, and errors are CPython's own. What takes a
+//! `Python` needs the GIL.
 
 use super::streams;
 use crate::runtime::patched_function::Original;
@@ -15,14 +16,15 @@ use worker_protocol::Stream;
 
 /// The streams whose descriptor is redirected, a bit for each.
 static REDIRECTED: AtomicU8 = AtomicU8::new(0);
-/// What the descriptors led to at the start.
+/// The files that the descriptors referred to at the start.
 static SESSIONS: PyOnceLock<[Option<Identity>; 2]> = PyOnceLock::new();
 static DUP2: Original = Original::new();
 
 /// Device and inode.
 type Identity = (u64, u64);
 
-/// Replaces `os.dup2`. Programs that go another way, C code's or that of a closed and opened file, are not seen.
+/// Replaces `os.dup2`. A descriptor that is replaced in another way, by C code or by `close` and `open`, goes
+/// unnoticed.
 pub(super) fn hook(py: Python<'_>) -> PyResult<()> {
     let _ = SESSIONS.set(py, [identity(py, 1), identity(py, 2)]);
     let hooked = DUP2.replace(py.import("posix")?.as_any(), "dup2", &wrap_pyfunction!(dup2, py)?)?;
@@ -38,31 +40,31 @@ fn identity(py: Python<'_>, fd: i32) -> Option<Identity> {
 #[pyo3(signature = (*args, **options))]
 fn dup2<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
     let py = args.py();
-    let put = DUP2.call(args, options)?;
-    let stream = match put.extract() {
+    let new_fd = DUP2.call(args, options)?;
+    let stream = match new_fd.extract() {
         Ok(1) => Stream::Stdout,
         Ok(2) => Stream::Stderr,
-        _ => return Ok(put),
+        _ => return Ok(new_fd),
     };
     let bit = 1 << stream as u8;
     let is_sessions = |known: &[Option<Identity>; 2]| identity(py, stream as i32 + 1) == known[stream as usize];
     if !SESSIONS.get(py).is_none_or(is_sessions) {
         REDIRECTED.fetch_or(bit, Relaxed);
     } else if REDIRECTED.load(Relaxed) & bit != 0 {
-        // What was not flushed while the descriptor was redirected goes where it leads now.
+        // As with CPython's streams, what was not flushed before is written to the new file.
         let flushed = flush(py, stream);
         REDIRECTED.fetch_and(!bit, Relaxed);
         flushed?;
     }
-    Ok(put)
+    Ok(new_fd)
 }
 
-/// Whether the stream's descriptor is redirected.
+/// Whether the stream's descriptor is redirected. Any thread.
 pub(super) fn is_redirected(stream: Stream) -> bool {
     REDIRECTED.load(Relaxed) & (1 << stream as u8) != 0
 }
 
-/// Whether a file's descriptor leads to the session.
+/// Whether a file object's descriptor is one of the session's own two files.
 pub(super) fn leads_to_session(file: &Bound<'_, PyAny>) -> bool {
     let py = file.py();
     let fd = file.call_method0("fileno").and_then(|fd| fd.extract()).ok();
@@ -70,7 +72,8 @@ pub(super) fn leads_to_session(file: &Bound<'_, PyAny>) -> bool {
     found.is_some() && SESSIONS.get(py).is_some_and(|known| known.contains(&found))
 }
 
-/// Writes text by the base class. It comes back as bytes for the stream's buffer.
+/// Writes text by `TextIOWrapper.write`, which calls `write` of the stream's buffer with the encoded text. Raises what
+/// those raise.
 pub(super) fn write_text(py: Python<'_>, stream: Stream, text: &Bound<'_, PyAny>) -> PyResult<()> {
     let Some(own) = streams::own(py, stream) else { return Ok(()) };
     py.import("_io")?.getattr("TextIOWrapper")?.call_method1("write", (own, text))?;
@@ -78,20 +81,20 @@ pub(super) fn write_text(py: Python<'_>, stream: Stream, text: &Bound<'_, PyAny>
     if stream == Stream::Stderr || is_unbuffered() || has_line() { flush_buffer(py, stream) } else { Ok(()) }
 }
 
-/// Writes bytes to the stream's buffer by the base class.
+/// Writes bytes by `BufferedWriter.write`. Raises what that raises.
 pub(super) fn write_bytes(py: Python<'_>, stream: Stream, bytes: &Bound<'_, PyAny>) -> PyResult<()> {
     let Some(own) = streams::own(py, stream) else { return Ok(()) };
     py.import("_io")?.getattr("BufferedWriter")?.call_method1("write", (own.getattr("buffer")?, bytes))?;
     if is_unbuffered() { flush_buffer(py, stream) } else { Ok(()) }
 }
 
-/// Whether everything is to be written at once.
+/// Whether every write is flushed (`PYTHONUNBUFFERED`).
 fn is_unbuffered() -> bool {
     static IS_SO: OnceLock<bool> = OnceLock::new();
     *IS_SO.get_or_init(|| std::env::var_os("PYTHONUNBUFFERED").is_some_and(|value| !value.is_empty()))
 }
 
-/// Flushes what the stream has written to where its descriptor leads.
+/// Flushes the stream's buffer to its descriptor, if that is redirected. Raises what `BufferedWriter.flush` raises.
 pub(super) fn flush(py: Python<'_>, stream: Stream) -> PyResult<()> {
     if is_redirected(stream) && !worker_core::process::fork::in_child() { flush_buffer(py, stream) } else { Ok(()) }
 }

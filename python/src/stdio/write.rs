@@ -1,10 +1,11 @@
-//! Text and bytes on their way to the session: where each goes, as what, and the wait for a full channel.
+//! Writes of text and bytes to the session: which role they have, whether they go to a redirected descriptor or to the
+//! session, and the wait while the channel is full. All functions need the GIL; any thread may call them.
 
 #![expect(unsafe_code, reason = "the length of a str, as the methods of a stream give it back")]
 
-use super::prompt_watch::{self, Arrived};
 use super::redirected;
 use super::streams::{has_users_errors, is_ours, own};
+use crate::plain::prompt_watch::{self, Arrived};
 use crate::runtime::globals::sys;
 use crate::runtime::session::session;
 use crate::runtime::wait::{flush_session, wait_detached};
@@ -16,13 +17,14 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use worker_core::signals::interrupt;
 use worker_protocol::{Role, Stream};
 
-/// What the main thread's text is at the moment: 0 plain, 1 a result, 2 a traceback.
+/// The role of what the main thread writes at the moment: 0 none, 1 a result, 2 a traceback.
 static ROLE: AtomicU8 = AtomicU8::new(0);
 
-/// Text that the main thread writes is of this role until the result is dropped.
+/// While this value lives, what the main thread writes has a role.
 pub(crate) struct InRole(());
 
 impl InRole {
+    /// Sets the role. Main thread; such values do not nest.
     pub(crate) fn enter(role: Role) -> InRole {
         ROLE.store(if role == Role::Result { 1 } else { 2 }, Relaxed);
         InRole(())
@@ -35,7 +37,8 @@ impl Drop for InRole {
     }
 }
 
-/// What text on this stream is; a warning while a result is printed is no result.
+/// The role of what the calling thread writes to this stream. While a result is shown, stderr has none: it gets
+/// warnings.
 fn role(stream: Stream) -> Option<Role> {
     match ROLE.load(Relaxed) {
         0 => None,
@@ -45,7 +48,8 @@ fn role(stream: Stream) -> Option<Role> {
     }
 }
 
-/// Writes a `str`, as `write` of a text stream does. Gives the number of its characters.
+/// Writes a `str`, as `write` of a text stream does, and gives the number of its characters. Raises `TypeError` for
+/// another object, and what a write raises (see [`put_text`]).
 pub(super) fn write_text(py: Python<'_>, stream: Stream, text: &Bound<'_, PyAny>) -> PyResult<ffi::Py_ssize_t> {
     let Ok(text) = text.cast::<PyString>() else {
         let kind = text.get_type().name()?;
@@ -64,7 +68,8 @@ pub(super) fn write_text(py: Python<'_>, stream: Stream, text: &Bound<'_, PyAny>
     Ok(length)
 }
 
-/// Text with lone surrogates: those that stand for bytes become these bytes, others are spelled out.
+/// Encodes text with lone surrogates: by the error handler that the user has set, else by `surrogateescape`, or by
+/// `backslashreplace` if that fails.
 fn encode_surrogates<'py>(text: &Bound<'py, PyString>, stream: Stream) -> PyResult<Bound<'py, PyAny>> {
     if has_users_errors(stream)
         && let Some(own) = own(text.py(), stream)
@@ -79,24 +84,26 @@ fn encode_surrogates<'py>(text: &Bound<'py, PyString>, stream: Stream) -> PyResu
     }
 }
 
-/// Whether text goes where user code has pointed the descriptor.
+/// Whether the stream writes to its descriptor, which user code has redirected.
 fn goes_to_descriptor(stream: Stream) -> bool {
     redirected::is_redirected(stream) && !worker_core::process::fork::in_child()
 }
 
-/// Whether what is about to be printed is a prompt that the wait will say instead. What must come before it is printed here.
+/// Whether the bytes belong to a prompt and are not to be printed. If they do not, what has arrived of the prompt is
+/// printed here.
 fn is_absorbed(py: Python<'_>, stream: Stream, bytes: &[u8]) -> PyResult<bool> {
     let verdict = prompt_watch::judge(stream, bytes);
     put_arrived(py, verdict.first)?;
     Ok(verdict.absorb)
 }
 
-/// Prints what has arrived of a prompt.
+/// Prints what has arrived of a prompt. Raises as [`put_text`] does.
 pub(super) fn put_arrived(py: Python<'_>, arrived: Option<Arrived>) -> PyResult<()> {
     arrived.map_or(Ok(()), |arrived| put_bytes(py, arrived.stream, &arrived.text))
 }
 
-/// Writes text as the session's output.
+/// Writes text to the stream: to the session, to the descriptor if that is redirected, or in a forked child to its fd.
+/// While the channel is full it waits, and then raises KeyboardInterrupt or what a signal handler raises.
 pub(crate) fn put_text(py: Python<'_>, stream: Stream, text: &str) -> PyResult<()> {
     if worker_core::process::fork::in_child() {
         worker_core::process::fork::print(stream, text.as_bytes());
@@ -125,7 +132,8 @@ pub(crate) fn put_text(py: Python<'_>, stream: Stream, text: &str) -> PyResult<(
     if session().flushes_writes() { flush_session(py) } else { Ok(()) }
 }
 
-/// Writes a bytes-like object, as `write` of the buffer does. Gives the number of its bytes.
+/// Writes a bytes-like object, as `write` of the buffer does, and gives the number of its bytes. Raises `TypeError` for
+/// another object, and what a write raises.
 pub(super) fn write_bytes(py: Python<'_>, stream: Stream, bytes: &Bound<'_, PyAny>) -> PyResult<ffi::Py_ssize_t> {
     let bytes = match bytes.cast::<PyBytes>() {
         Ok(bytes) => bytes.clone(),
@@ -148,7 +156,7 @@ pub(super) fn write_bytes(py: Python<'_>, stream: Stream, bytes: &Bound<'_, PyAn
     Ok(data.len() as ffi::Py_ssize_t)
 }
 
-/// Writes bytes as the session's output.
+/// Writes bytes to the session, or in a forked child to its fd.
 fn put_bytes(py: Python<'_>, stream: Stream, data: &[u8]) -> PyResult<()> {
     if worker_core::process::fork::in_child() {
         worker_core::process::fork::print(stream, data);
@@ -171,11 +179,12 @@ fn put_bytes(py: Python<'_>, stream: Stream, data: &[u8]) -> PyResult<()> {
     if session().flushes_writes() { flush_session(py) } else { Ok(()) }
 }
 
-/// Flushes what user code has put in the place of our streams or their descriptors, as the prompt does.
+/// Flushes `sys.stdout` and `sys.stderr` where user code has replaced them or redirected their descriptors, as the
+/// interactive prompt does. Errors are ignored.
 pub(crate) fn flush_replaced(py: Python<'_>) {
     let Ok(sys) = sys(py) else { return };
     for (name, stream) in [("stderr", Stream::Stderr), ("stdout", Stream::Stdout)] {
-        // The prompt ignores a stream that cannot be flushed.
+        // The interactive prompt ignores a stream that cannot be flushed.
         let _ = redirected::flush(py, stream);
         if let Ok(object) = sys.getattr(name)
             && !object.is_none()
