@@ -2,7 +2,7 @@
 # that are called here, and the size of pictures. Its parent is base's, so that nothing of the user's can get in between, and
 # nothing of it is found from the user's environment.
 
-condition <- marked <- announced <- NULL
+condition <- marked <- announced <- kept <- NULL
 
 # The class, the message and the calls of the error that `condition` holds, outermost call first.
 describe <- function() {

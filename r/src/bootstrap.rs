@@ -38,6 +38,10 @@ pub(crate) fn run() {
             libr::Rf_unprotect(1);
         }
         own::evaluate(include_str!("bootstrap.R"), env);
+        // R keeps symbols for ever: from here on to ask for one of these allocates nothing.
+        for name in [c".Last.value", c".Traceback", c"names", c"dim", c"registry", c"gh", c"version"] {
+            api::symbol(name);
+        }
         own::set_own(env);
         libr::Rf_unprotect(1);
     }

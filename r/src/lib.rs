@@ -75,16 +75,17 @@ unsafe fn start(config: &Config, engine: Engine) {
     let arguments =
         ["R", "--no-save", "--no-restore", "--quiet", "--no-readline", "--interactive"].into_iter().chain(extra);
     // R keeps these pointers.
-    let mut arguments: Vec<*mut c_char> =
+    let arguments: Vec<*mut c_char> =
         arguments.filter_map(|argument| CString::new(argument).ok()).map(CString::into_raw).collect();
+    let arguments: &'static mut [*mut c_char] = arguments.leak();
     let count = c_int::try_from(arguments.len()).unwrap_or(c_int::MAX);
     bootstrap::prepare(&NATIVES, config.plot);
     session::open(engine);
     looked_up();
-    // SAFETY: R's own order of initialisation; the argument vector outlives the process.
+    // SAFETY: R's own order of initialisation; the argument vector is never freed. Nothing here has a destructor from here on.
     unsafe {
         libr::R_SignalHandlers = 0;
-        libr::Rf_initialize_R(count, Vec::leak(std::mem::take(&mut arguments)).as_mut_ptr());
+        libr::Rf_initialize_R(count, arguments.as_mut_ptr());
         callbacks::install();
         interrupts::install();
         interpose::install();

@@ -53,12 +53,12 @@ fn symbol() -> SEXP {
 }
 
 fn last_value() -> SEXP {
-    // SAFETY: a binding of the base environment, which is not active.
-    unsafe { looked_up().binding(symbol(), libr::R_BaseEnv) }
+    // SAFETY: R sets the variable once.
+    api::binding(symbol(), unsafe { libr::R_BaseEnv })
 }
 
 fn is_promise() -> bool {
-    // SAFETY: as above.
+    // SAFETY: a binding of the base environment, which is not active.
     unsafe { looked_up().promise(symbol(), libr::R_BaseEnv) }.is_some()
 }
 

@@ -11,7 +11,7 @@
 use crate::libr::by_name::looked_up;
 use crate::libr::{self, SEXP};
 use crate::plots::show;
-use crate::runtime::own::{call, is_so, muted, own};
+use crate::runtime::own::{call, is_so, is_up, muted, own};
 use crate::runtime::{api, thread::RThread};
 use libc::c_char;
 use std::ffi::CStr;
@@ -110,11 +110,12 @@ pub(crate) fn note_sigint() {
 pub(crate) fn note_jump() {
     let is_overflowing = is_overflowing();
     let calls = noted_calls();
+    let own_text = own_text();
     SEEN.with(|seen| {
         let mut cause = seen.raised.take();
         if cause.is_none() && is_overflowing {
             cause = Some(Raised::Bare);
-            seen.text = Some(own_text().to_string_lossy().into_owned());
+            seen.text = Some(own_text.to_string_lossy().into_owned());
         }
         seen.jump = Some(Jump { cause, is_after_line_end: seen.is_line_end_last, calls });
         seen.due = Due::Nothing;
@@ -154,6 +155,7 @@ pub(crate) fn is_debugger_interrupted() -> bool {
 
 /// Called by the handler with the condition of an error.
 pub(crate) unsafe extern "C-unwind" fn record(condition: SEXP) -> SEXP {
+    api::reserve();
     keep_condition(condition);
     SEEN.with(|seen| {
         seen.raised = Some(Raised::Error);
@@ -232,8 +234,8 @@ pub(crate) fn role_of_stderr(text: &[u8]) -> Option<Role> {
 
 /// Keeps an error for [`describe_condition`].
 fn keep_condition(condition: SEXP) {
-    // SAFETY: the environment is R's own and preserved; this only changes an existing binding.
-    unsafe { libr::Rf_defineVar(api::symbol(c"condition"), condition, own()) };
+    // SAFETY: the environment is preserved, and the caller keeps the value alive.
+    api::at_top_level(|| unsafe { libr::Rf_defineVar(api::symbol(c"condition"), condition, own()) });
 }
 
 /// Keeps another hold of the error that is kept.
@@ -246,9 +248,15 @@ fn take_marked_condition() {
     copy_binding(c"marked", c"condition");
 }
 
+/// Binds what one name of the worker's environment is bound to a second time. A profile may call a debugger before there is one.
 fn copy_binding(from: &CStr, to: &CStr) {
-    // SAFETY: both bindings exist; the first holds the value while it is bound a second time.
-    unsafe { libr::Rf_defineVar(api::symbol(to), looked_up().binding(api::symbol(from), own()), own()) };
+    if !is_up() {
+        return;
+    }
+    // SAFETY: the first binding keeps the value alive while it is bound a second time.
+    api::at_top_level(|| unsafe {
+        libr::Rf_defineVar(api::symbol(to), api::binding(api::symbol(from), own()), own());
+    });
 }
 
 /// Whether it is R code that prints: the innermost function is `cat()`, which messages come by as well.
@@ -260,22 +268,18 @@ fn is_printed_by_code() -> bool {
 /// what it prints is dropped.
 fn describe_condition() -> Option<ErrorInfo> {
     let described = muted(|| call(c"describe"))?;
-    // SAFETY: `described` is a list of three as `bootstrap.R` makes it, protected while it is read.
-    let info = unsafe {
-        libr::Rf_protect(described);
-        let part = |index| api::strings(libr::VECTOR_ELT(described, index));
-        let info = ErrorInfo { name: part(0).concat(), message: part(1).concat(), traceback: part(2) };
-        libr::Rf_unprotect(1);
-        info
-    };
+    // SAFETY: `described` is a list of three as `bootstrap.R` makes it, and stays bound.
+    let part = |index| api::strings(unsafe { libr::VECTOR_ELT(described, index) });
+    let info = ErrorInfo { name: part(0).concat(), message: part(1).concat(), traceback: part(2) };
     keep_condition(api::nil());
     Some(info)
 }
 
 /// What R noted of the calls of the last error; only its address says anything here.
 fn noted_calls() -> SEXP {
-    // SAFETY: reads a binding of the base environment.
-    unsafe { looked_up().binding(api::symbol(c".Traceback"), libr::R_BaseEnv) }
+    // SAFETY: R sets the variable once. An error ends in a call of this in R's own callback, which owns nothing, so that the
+    // symbol may be new then.
+    unsafe { api::binding(api::symbol(c".Traceback"), libr::R_BaseEnv) }
 }
 
 /// The calls of the last error, outermost first.

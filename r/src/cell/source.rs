@@ -63,13 +63,6 @@ impl Feed {
         text.len() > LARGE || text.iter().filter(|&&byte| byte == b'\n').count() > LARGE_LINES
     }
 
-    /// The whole of the current expression, which is not handed over then.
-    pub(crate) fn take_whole(&mut self) -> &str {
-        let whole = self.rest.clone();
-        self.rest.start = self.rest.end;
-        &self.code[whole]
-    }
-
     /// Some of the current expression is left.
     pub(crate) fn has_rest(&self) -> bool {
         !self.rest.is_empty()
@@ -112,11 +105,23 @@ pub(crate) enum Parsed {
     Broken,
 }
 
-/// Parses the loaded cell. Jumps when R's lexer raises an error; what is alive here then owns nothing.
-pub(crate) fn parse() -> Parsed {
+/// The source of the loaded cell, for calls of R: those may jump or run code of the user's, and so are not made within `with`.
+fn loaded() -> &'static str {
     let (pointer, length) = FEED.with(|feed| (feed.code.as_ptr(), feed.code.len()));
-    // SAFETY: the source stays where it is until the next cell is loaded.
-    let code = unsafe { std::str::from_utf8_unchecked(std::slice::from_raw_parts(pointer, length)) };
+    // SAFETY: a string that stays where it is until the next cell is loaded. R's prompt asks for that one when all that works on
+    // this one has returned or was jumped over.
+    unsafe { std::str::from_utf8_unchecked(std::slice::from_raw_parts(pointer, length)) }
+}
+
+/// The whole of the current expression, which R's prompt does not get then. Use it before the next cell is loaded.
+pub(crate) fn take_whole() -> &'static str {
+    let (start, end) = FEED.with(|feed| (std::mem::replace(&mut feed.rest.start, feed.rest.end), feed.rest.end));
+    &loaded()[start..end]
+}
+
+/// Parses the loaded cell. May jump: R's lexer raises some errors.
+pub(crate) fn parse() -> Parsed {
+    let code = loaded();
     // SAFETY: every value is protected until the last use; what jumps leaves nothing behind but protection, which R resets.
     unsafe {
         let text = libr::Rf_protect(api::source(code));
@@ -127,19 +132,20 @@ pub(crate) fn parse() -> Parsed {
         let is_whole = status == ParseStatus::OK;
         if is_whole {
             let positions = libr::Rf_getAttrib(expressions, api::symbol(c"srcref"));
-            FEED.with(|feed| feed.expressions = ranges(code, positions));
+            let expressions = ranges(code, positions);
+            FEED.with(|feed| feed.expressions = expressions);
         }
         libr::Rf_unprotect(3);
         if is_whole { Parsed::Whole } else { Parsed::Broken }
     }
 }
 
-/// Raises the error of the cell that was parsed last.
+/// Raises the error of the cell that was parsed last: jumps.
 pub(crate) fn raise() {
     // SAFETY: every value is protected until it is used; both ways jump.
     unsafe {
         looked_up().raise_parse_error();
-        let code = FEED.with(|feed| libr::Rf_protect(api::source(&feed.code)));
+        let code = libr::Rf_protect(api::source(loaded()));
         let call = libr::Rf_protect(libr::Rf_lang2(api::symbol(c"refuse"), code));
         libr::Rf_eval(call, own());
     }
@@ -158,15 +164,17 @@ pub(crate) fn judge(code: SEXP) -> ParseStatus {
 fn ranges(code: &str, positions: SEXP) -> Vec<Range<usize>> {
     let lines = Lines::of(code, api::is_utf8());
     let count = |number: i32| usize::try_from(number).unwrap_or(0);
-    // SAFETY: the parser makes a list of integer vectors of at least eight elements; lengths are checked all the same.
+    // SAFETY: any value has a type.
+    let is_of = |value, kind| unsafe { libr::TYPEOF(value) } as libr::SEXPTYPE == kind;
+    // SAFETY: the parser makes a list of integer vectors of at least eight elements, which is checked. So nothing here jumps.
     unsafe {
-        if positions == api::nil() {
+        if !is_of(positions, libr::VECSXP) {
             return Vec::new();
         }
         (0..libr::Rf_xlength(positions))
             .filter_map(|index| {
                 let position = libr::VECTOR_ELT(positions, index);
-                if libr::Rf_xlength(position) < 8 {
+                if !is_of(position, libr::INTSXP) || libr::Rf_xlength(position) < 8 {
                     return None;
                 }
                 let position = std::slice::from_raw_parts(libr::INTEGER(position), 8);

@@ -12,7 +12,7 @@ use super::{input_handlers, output};
 use crate::bootstrap;
 use crate::cell::source::{self, FEED, Parsed};
 use crate::cell::{autoprint, conditions, direct_eval, handler};
-use crate::libr::{self, by_name::looked_up};
+use crate::libr;
 use crate::plots::show;
 use crate::requests::answer;
 use crate::runtime::own::own;
@@ -55,6 +55,7 @@ pub(crate) unsafe extern "C-unwind" fn read_console(
     size: c_int,
     _add_to_history: c_int,
 ) -> c_int {
+    api::reserve();
     let mut step = ask(prompt, buffer, size);
     loop {
         // SAFETY: nothing in this frame has a destructor, so each of these may jump.
@@ -265,8 +266,7 @@ unsafe extern "C-unwind" fn busy(is_busy: c_int) {
 
 /// What R this is.
 fn runtime() -> RuntimeInfo {
-    // SAFETY: the binding is there since `run`.
-    let version = unsafe { api::strings(looked_up().binding(api::symbol(c"version"), own())) }.concat();
+    let version = api::strings(api::binding(api::symbol(c"version"), own())).concat();
     let home = std::env::var("R_HOME").unwrap_or_default();
     RuntimeInfo { name: "R".to_owned(), version, executable: None, home: Some(home.clone()), prefix: home }
 }

@@ -80,9 +80,8 @@ pub(crate) unsafe fn end(ended_by: EndedBy) -> ! {
     }
     let is_again = STAGE.get() == Stage::Finalising;
     STAGE.set(Stage::Finalising);
-    let said = reason(ended_by, status);
-    begin_exit(said.as_ref());
-    // SAFETY: as above. An error in a finalizer is R's business; what jumps from here comes back through the console.
+    begin_exit(reason(ended_by, status).as_ref());
+    // SAFETY: as above; nothing is owned here. An error in a finalizer is R's business; what jumps from here comes back through the console.
     unsafe {
         if !is_again {
             libr::R_RunExitFinalizers();
@@ -95,7 +94,7 @@ pub(crate) unsafe fn end(ended_by: EndedBy) -> ! {
     }
     interrupt::forbid();
     pages::remove_files();
-    let code = session::engine().end(said);
+    let code = session::engine().end(reason(ended_by, status));
     // SAFETY: R's own front end ends in exit() as well, so that libraries' exit handlers run.
     unsafe { libc::exit(if child::in_child() { status } else { code }) }
 }
@@ -117,7 +116,7 @@ fn reason(ended_by: EndedBy, status: c_int) -> Option<SessionEnd> {
     let EndedBy::Runtime { .. } = ended_by else {
         return None;
     };
-    let given_up = GIVEN_UP.with(Option::take);
+    let given_up = GIVEN_UP.with(|given_up| given_up.clone());
     if session::is_started() {
         let end = SessionEnd { exit_code: Some(i64::from(status)), ..SessionEnd::new(EndReason::RuntimeExit) };
         return Some(SessionEnd { message: given_up, ..end });

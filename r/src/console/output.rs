@@ -7,7 +7,7 @@ use crate::cell::{autoprint, conditions};
 use crate::libr::{self, by_name::looked_up};
 use crate::plots::show;
 use crate::runtime::own::is_muted;
-use crate::runtime::{session, top};
+use crate::runtime::{api, session, top};
 use libc::{c_char, c_int};
 use std::ffi::CStr;
 use worker::engine::Engine;
@@ -16,6 +16,7 @@ use worker::{child, interrupt};
 
 /// `ptr_R_WriteConsoleEx`: `kind` is 0 for stdout and 1 for stderr.
 pub(crate) unsafe extern "C-unwind" fn write_console(text: *const c_char, length: c_int, kind: c_int) {
+    api::reserve();
     // SAFETY: R passes `length` bytes.
     let bytes = unsafe { std::slice::from_raw_parts(text.cast::<u8>(), usize::try_from(length).unwrap_or(0)) };
     if !write(bytes, if kind == 0 { Stream::Stdout } else { Stream::Stderr }) {
@@ -48,6 +49,11 @@ fn write(bytes: &[u8], stream: Stream) -> bool {
     if role != Some(Role::Traceback) && show::has_new_page() {
         show::show_new_pages();
     }
+    emit(bytes, stream, role)
+}
+
+/// Says `bytes` and calls nothing of R's; false as for [`write`].
+fn emit(bytes: &[u8], stream: Stream, role: Option<Role>) -> bool {
     session::with_engine(|engine| match std::str::from_utf8(bytes) {
         Ok(text) => write_text(engine, stream, role, text),
         Err(_) => write_all(engine, bytes.len(), |done| engine.offer_bytes(stream, role, &bytes[done..])),
@@ -100,12 +106,18 @@ pub(crate) unsafe extern "C-unwind" fn reset_console() {
 /// `ptr_R_ClearerrConsole`: there is nothing to clear.
 pub(crate) unsafe extern "C-unwind" fn nothing() {}
 
-/// `ptr_R_ShowMessage`.
+/// `ptr_R_ShowMessage`: what R says where it cannot print, and why it gives up. Calls nothing of R's, which may be in no state
+/// for that.
 pub(crate) unsafe extern "C-unwind" fn show_message(message: *const c_char) {
     // SAFETY: R passes a C string.
     let message = unsafe { CStr::from_ptr(message) }.to_string_lossy();
     if !session::is_started() {
         clean_up::give_reason(&message);
     }
-    write(format!("{message}\n").as_bytes(), Stream::Stderr);
+    let line = format!("{message}\n");
+    if child::in_child() {
+        child::write_raw(Stream::Stderr, line.as_bytes());
+    } else {
+        emit(line.as_bytes(), Stream::Stderr, None);
+    }
 }

@@ -140,18 +140,28 @@ impl Names {
         self.gc_running.is_some_and(|running| unsafe { running() != 0 })
     }
 
-    /// What `name` is bound to in `env` itself; R's NULL where it is not bound.
+    /// What `name` is bound to in `env` itself, promises unforced; R's NULL where it is not bound, none where this R does not
+    /// tell. Does not jump.
     ///
     /// # Safety
-    /// R's thread; a symbol, and an environment whose binding of it is not active. May jump where the binding is a promise.
-    pub(crate) unsafe fn binding(&self, name: SEXP, env: SEXP) -> SEXP {
-        // SAFETY: the caller's promise. Nothing here has a destructor.
+    /// R's thread; a symbol, and an environment whose binding of it is not active.
+    pub(crate) unsafe fn binding_in_frame(&self, name: SEXP, env: SEXP) -> Option<SEXP> {
+        // SAFETY: the caller's promise.
         unsafe {
-            if let Some(get) = self.find_var_in_frame {
-                let value = get(env, name);
-                let unbound = self.unbound.map_or(null_mut(), |unbound| unbound.as_ptr().read());
-                return if value == unbound { super::R_NilValue } else { value };
-            }
+            let value = self.find_var_in_frame?(env, name);
+            let unbound = self.unbound.map_or(null_mut(), |unbound| unbound.as_ptr().read());
+            Some(if value == unbound { super::R_NilValue } else { value })
+        }
+    }
+
+    /// The value of `name` in `env` itself; R's NULL where it is not bound, or where this R does not tell. Forces a promise,
+    /// and may jump then.
+    ///
+    /// # Safety
+    /// R's thread; a symbol, and an environment; frames that are jumped over hold nothing with a destructor.
+    pub(crate) unsafe fn variable_in_frame(&self, name: SEXP, env: SEXP) -> SEXP {
+        // SAFETY: the caller's promise.
+        unsafe {
             match self.get_var {
                 Some(get) => get(name, env, Rboolean::FALSE, super::R_NilValue),
                 None => super::R_NilValue,
@@ -163,7 +173,7 @@ impl Names {
     /// where this R does not tell.
     ///
     /// # Safety
-    /// As for [`Names::binding`].
+    /// As for [`Names::binding_in_frame`].
     pub(crate) unsafe fn promise(&self, name: SEXP, env: SEXP) -> Option<bool> {
         // SAFETY: the caller's promise.
         unsafe {
@@ -186,7 +196,7 @@ impl Names {
     /// Whether `name` is bound in `env` to the marker of a missing argument.
     ///
     /// # Safety
-    /// As for [`Names::binding`]; the binding is no promise without its value.
+    /// As for [`Names::binding_in_frame`]; the binding is no promise without its value.
     pub(crate) unsafe fn is_missing(&self, name: SEXP, env: SEXP) -> bool {
         // SAFETY: the caller's promise.
         unsafe {

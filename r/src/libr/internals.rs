@@ -24,7 +24,9 @@ impl Rboolean {
 pub type SEXPTYPE = c_uint;
 pub const PROMSXP: SEXPTYPE = 5;
 pub const LGLSXP: SEXPTYPE = 10;
+pub const INTSXP: SEXPTYPE = 13;
 pub const STRSXP: SEXPTYPE = 16;
+pub const VECSXP: SEXPTYPE = 19;
 
 /// How a string is encoded.
 pub type cetype_t = c_int;

@@ -20,6 +20,8 @@ pub(crate) unsafe extern "C-unwind" fn adopt() -> SEXP {
         let plain = Box::new(std::ptr::read(dev));
         PLOTS.with(|plots| {
             let number = plots.opened;
+            // An error in a device's own `close` leaves it here, though R frees it.
+            plots.devices.retain(|device| device.dev != dev);
             plots.devices.push(Device {
                 dev,
                 plain,

@@ -37,6 +37,8 @@ pub(crate) struct Plots {
     pub opened: u32,
     /// Where the devices write their files.
     pub dir: Option<PathBuf>,
+    /// The path that [`next_file`] gave last: kept here, since R may jump while it copies it.
+    next_file: String,
     /// A copy is being drawn: what R prints meanwhile must not start another.
     pub is_busy: bool,
     /// Some page has changed and was never shown.
@@ -50,6 +52,7 @@ pub(crate) static PLOTS: RThread<Plots> = RThread::new(Plots {
     pages: 0,
     opened: 0,
     dir: None,
+    next_file: String::new(),
     is_busy: false,
     has_new: false,
     has_changes: false,
@@ -72,15 +75,20 @@ impl Plots {
 
 /// A path with a place for the page's number, for the next device that is opened. Called by `bootstrap.R`.
 pub(crate) unsafe extern "C-unwind" fn next_file() -> SEXP {
-    let path = PLOTS.with(|plots| {
+    let (pointer, length) = PLOTS.with(|plots| {
         plots.opened += 1;
         if plots.dir.as_ref().is_none_or(|dir| !dir.is_dir()) {
             plots.dir = make_dir();
         }
-        Some(plots.dir.as_ref()?.join(format!("{}-%d.png", plots.opened)).to_string_lossy().into_owned())
+        let name = format!("{}-%d.png", plots.opened);
+        plots.next_file = match &plots.dir {
+            Some(dir) => dir.join(name).to_string_lossy().into_owned(),
+            None => "Rplot%03d.png".to_owned(),
+        };
+        (plots.next_file.as_ptr(), plots.next_file.len())
     });
-    // Out of memory is what could jump here.
-    api::string(&path.unwrap_or_else(|| "Rplot%03d.png".to_owned()))
+    // SAFETY: the string stays where it is until this is called again. R copies it, and may jump then.
+    api::string(unsafe { std::str::from_utf8_unchecked(std::slice::from_raw_parts(pointer, length)) })
 }
 
 fn make_dir() -> Option<PathBuf> {

@@ -104,15 +104,16 @@ fn copy(dev: pDevDesc) -> Option<Vec<u8>> {
         ));
         libr::Rf_eval(call, own());
         libr::Rf_unprotect(5);
-        libr::Rf_curDevice()
     });
-    let drawn = opened.and_then(|_| {
+    let drawn = opened.and_then(|()| {
         // SAFETY: copies to the current device, which is the new one.
         api::at_top_level(|| unsafe { libr::GEcopyDisplayList(from) })
     });
-    // SAFETY: closes the new device, whatever became of it, and makes the former one current again.
+    // SAFETY: closes the new device, whatever became of it, and makes the former one current again. An error may have come after
+    // it was opened.
     api::at_top_level(|| unsafe {
-        if let Some(opened) = opened {
+        let opened = libr::Rf_curDevice();
+        if opened != before {
             libr::GEkillDevice(libr::GEgetDevice(opened));
         }
         libr::Rf_selectDevice(before);

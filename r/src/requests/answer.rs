@@ -109,12 +109,13 @@ fn call(function: &CStr, text: Option<&str>, is_debugging: Option<bool>) -> Resu
                 arguments = libr::Rf_cons(value, arguments);
             }
         }
+        // `requests.R` has the symbols, so to ask for them allocates nothing.
         let arguments = libr::Rf_protect(libr::Rf_cons(api::symbol(function), arguments));
         let call = libr::Rf_protect(libr::Rf_lcons(api::symbol(c"run"), arguments));
-        let result = libr::Rf_eval(call, TOOLS.get());
-        // Kept there while it is read.
+        let result = libr::Rf_protect(libr::Rf_eval(call, TOOLS.get()));
+        // The binding keeps it alive while it is read.
         libr::Rf_defineVar(api::symbol(c"result"), result, TOOLS.get());
-        libr::Rf_unprotect(4);
+        libr::Rf_unprotect(5);
         result
     };
     let result = muted(|| api::at_top_level(evaluate));

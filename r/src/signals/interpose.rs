@@ -10,10 +10,11 @@
 #![expect(unsafe_code, reason = "changes an entry of libR's table of imported functions")]
 
 use crate::libr::by_name::looked_up;
+use crate::runtime::api;
 use libc::{c_char, c_int, c_void, sighandler_t};
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering::SeqCst};
-use worker::interrupt;
+use worker::{child, interrupt};
 
 /// The handler that R believes to be installed; 0: the worker's.
 static HANDLER: AtomicUsize = AtomicUsize::new(0);
@@ -56,6 +57,7 @@ unsafe extern "C-unwind" fn signal(number: c_int, handler: sighandler_t) -> sigh
 
 /// `system`, as libR calls it: an interrupt that came meanwhile acts at once.
 unsafe extern "C-unwind" fn system(command: *const c_char) -> c_int {
+    api::reserve();
     crate::plots::show::show_new_pages();
     // SAFETY: what libR asked for. Nothing here has a destructor when R jumps.
     unsafe {
@@ -84,6 +86,7 @@ unsafe fn act_on_interrupt() {
 
 /// `popen`, as libR calls it.
 unsafe extern "C-unwind" fn popen(command: *const c_char, mode: *const c_char) -> *mut libc::FILE {
+    api::reserve();
     crate::plots::show::show_new_pages();
     // SAFETY: what libR asked for.
     unsafe { libc::popen(command, mode) }
@@ -91,7 +94,9 @@ unsafe extern "C-unwind" fn popen(command: *const c_char, mode: *const c_char) -
 
 /// A fork, by whomever: `parallel` and R's own commands with a time limit. Any thread.
 unsafe extern "C" fn before_fork() {
-    if interrupt::is_main_thread() {
+    if interrupt::is_main_thread() && !child::in_child() && crate::plots::show::has_new_page() {
+        // R jumps out of the fork here when its protection stack is full: then there is none, and R's error says why.
+        api::reserve();
         crate::plots::show::show_new_pages();
     }
 }
