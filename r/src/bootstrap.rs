@@ -11,10 +11,12 @@ use worker::config::PlotSize;
 static GIVEN: RThread<Given> =
     RThread::new(Given { natives: &[], plot: PlotSize { width: 7.0, height: 5.0, dpi: 96.0 } });
 
+/// What [`run`] binds.
 #[derive(Debug, Clone, Copy)]
 struct Given {
-    /// The functions of each room that R code of ours calls.
+    /// The functions of each module that R code of ours calls.
     natives: &'static [&'static [Native]],
+    /// The size of pictures.
     plot: PlotSize,
 }
 

@@ -1,4 +1,4 @@
-//! The error handler below all of the user's own, which tells of what nobody catches.
+//! The error handler below all of the user's own, which is called for what nobody catches.
 
 #![expect(unsafe_code, reason = "calls into R's C interface")]
 
@@ -9,6 +9,7 @@ use std::ptr::null_mut;
 /// The user's global error handlers when ours was put below them: a list of base R's own.
 static USERS: RThread<SEXP> = RThread::new(null_mut());
 
+/// The list of the user's global handlers as R keeps it at this moment.
 fn users_handlers() -> SEXP {
     // `bootstrap.R` binds `registry`; `gh` is where `globalCallingHandlers()` keeps what it is given.
     api::binding(api::symbol(c"gh"), api::binding(api::symbol(c"registry"), own()))

@@ -21,14 +21,17 @@ enum Stage {
 }
 
 static STAGE: RThread<Stage> = RThread::new(Stage::None);
-/// Why R gave up, as it put it.
+/// Why R gave up, in its own words.
 static GIVEN_UP: RThread<Option<String>> = RThread::new(None);
 
+/// R's `SA_TYPE`: save the workspace.
 const SA_SAVE: c_int = 4;
+/// Ask whether to save it.
 const SA_SAVEASK: c_int = 5;
+/// End at once: R cannot go on.
 pub(crate) const SA_SUICIDE: c_int = 6;
 
-/// R says why it cannot go on.
+/// Keeps the reason why R cannot go on, for the message of `session_end`.
 pub(crate) fn give_reason(message: &str) {
     GIVEN_UP.with(|reason| *reason = Some(message.to_owned()));
 }
@@ -81,7 +84,8 @@ pub(crate) unsafe fn end(ended_by: EndedBy) -> ! {
     let is_again = STAGE.get() == Stage::Finalising;
     STAGE.set(Stage::Finalising);
     begin_exit(reason(ended_by, status).as_ref());
-    // SAFETY: as above; nothing is owned here. An error in a finalizer is R's business; what jumps from here comes back through the console.
+    // SAFETY: as above; nothing is owned here. R prints an error in a finalizer and goes on. After a jump from here R's
+    // prompt asks, and this is called again.
     unsafe {
         if !is_again {
             libr::R_RunExitFinalizers();
@@ -111,7 +115,7 @@ fn begin_exit(end: Option<&SessionEnd>) {
     }
 }
 
-/// What to say of the end; none when the supervisor wanted it.
+/// What `session_end` reports; none when the supervisor wanted the end.
 fn reason(ended_by: EndedBy, status: c_int) -> Option<SessionEnd> {
     let EndedBy::Runtime { .. } = ended_by else {
         return None;

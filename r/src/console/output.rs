@@ -1,4 +1,4 @@
-//! What R prints, on its way into the session: its stream, its role, and what has to be said before it.
+//! What R prints: its stream and its role, after the pictures that were drawn before it.
 
 #![expect(unsafe_code, reason = "callbacks that R calls, and R's global variables")]
 
@@ -60,6 +60,7 @@ fn emit(bytes: &[u8], stream: Stream, role: Option<Role>) -> bool {
     })
 }
 
+/// Says text; false as for [`write`].
 fn write_text(engine: &Engine, stream: Stream, role: Option<Role>, text: &str) -> bool {
     write_all(engine, text.len(), |done| engine.offer(stream, role, &text[done..], done > 0))
 }
@@ -68,18 +69,19 @@ fn write_text(engine: &Engine, stream: Stream, role: Option<Role>, text: &str) -
 fn write_all(engine: &Engine, size: usize, mut offer: impl FnMut(usize) -> usize) -> bool {
     let mut done = offer(0);
     while done < size {
-        if !held(|| engine.wait_for_room().is_ok()) {
+        if !with_sigint_blocked(|| engine.wait_for_room().is_ok()) {
             return false;
         }
         // More than there is once nobody reads any more.
         done = done.saturating_add(offer(done));
     }
-    !engine.flushes_writes() || engine.try_flush() || held(|| engine.flush().is_ok())
+    !engine.flushes_writes() || engine.try_flush() || with_sigint_blocked(|| engine.flush().is_ok())
 }
 
-/// Runs `wait` with SIGINT held until it is done, or R has noted an interrupt: other signals end a wait too.
-fn held(mut wait: impl FnMut() -> bool) -> bool {
-    let held = interrupt::hold();
+/// Runs `wait` with SIGINT blocked until it is done, or an interrupt is pending; tells whether it is done. Other signals end a
+/// wait too, and it is begun again then.
+fn with_sigint_blocked(mut wait: impl FnMut() -> bool) -> bool {
+    let blocked = interrupt::hold();
     let is_done = loop {
         if looked_up().interrupt_is_pending() && !looked_up().interrupts_are_suspended() {
             break false;
@@ -88,17 +90,17 @@ fn held(mut wait: impl FnMut() -> bool) -> bool {
             break true;
         }
     };
-    drop(held);
+    drop(blocked);
     is_done
 }
 
 /// `ptr_R_FlushConsole`: what was printed is in the channel when this returns.
 pub(crate) unsafe extern "C-unwind" fn flush_console() {
-    // A flush that an interrupt ends is over; the interrupt acts where R looks for it next.
-    session::with_engine(|engine| held(|| engine.flush().is_ok()));
+    // A flush that an interrupt ends is over; R raises the interrupt where it checks for it next.
+    session::with_engine(|engine| with_sigint_blocked(|| engine.flush().is_ok()));
 }
 
-/// `ptr_R_ResetConsole`: R leaves what it was at, after an error or an interrupt.
+/// `ptr_R_ResetConsole`: R is about to jump to its top level, after an error or an interrupt.
 pub(crate) unsafe extern "C-unwind" fn reset_console() {
     conditions::note_jump();
 }
@@ -106,8 +108,8 @@ pub(crate) unsafe extern "C-unwind" fn reset_console() {
 /// `ptr_R_ClearerrConsole`: there is nothing to clear.
 pub(crate) unsafe extern "C-unwind" fn nothing() {}
 
-/// `ptr_R_ShowMessage`: what R says where it cannot print, and why it gives up. Calls nothing of R's, which may be in no state
-/// for that.
+/// `ptr_R_ShowMessage`: a message that R does not print, such as why it gives up. Calls nothing of R's, as R may be about to
+/// end.
 pub(crate) unsafe extern "C-unwind" fn show_message(message: *const c_char) {
     // SAFETY: R passes a C string.
     let message = unsafe { CStr::from_ptr(message) }.to_string_lossy();

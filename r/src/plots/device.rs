@@ -133,7 +133,7 @@ unsafe extern "C-unwind" fn new_page(gc: pGEcontext, dev: pDevDesc) {
             device.is_changed = false;
             device.is_shown = false;
         }
-        plots.look();
+        plots.update_flags();
     });
 }
 
@@ -173,7 +173,7 @@ unsafe extern "C-unwind" fn close(dev: pDevDesc) {
     }
     PLOTS.with(|plots| {
         plots.devices.retain(|device| device.dev != dev);
-        plots.look();
+        plots.update_flags();
     });
 }
 

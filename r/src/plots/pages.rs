@@ -1,4 +1,4 @@
-//! Pictures: a device of the session's own, opened when something is drawn and nothing is open, and shown page by page.
+//! The pages of the session's own device, which is opened when something is drawn and no device is open.
 //!
 //! The device is R's own cairo PNG device with its callbacks wrapped, so that we know when something is drawn. A page that
 //! ends is written by the device itself; one that may still grow is copied to a second device from the display list, and
@@ -31,9 +31,13 @@ pub(crate) struct Device {
     pub number: u32,
 }
 
+/// The devices of the session.
 pub(crate) struct Plots {
+    /// Those that are open.
     pub devices: Vec<Device>,
+    /// How many pages were begun.
     pub pages: u32,
+    /// How many devices were opened.
     pub opened: u32,
     /// Where the devices write their files.
     pub dir: Option<PathBuf>,
@@ -47,6 +51,7 @@ pub(crate) struct Plots {
     pub has_changes: bool,
 }
 
+/// The devices of the session; see [`RThread::with`].
 pub(crate) static PLOTS: RThread<Plots> = RThread::new(Plots {
     devices: Vec::new(),
     pages: 0,
@@ -59,15 +64,18 @@ pub(crate) static PLOTS: RThread<Plots> = RThread::new(Plots {
 });
 
 impl Plots {
+    /// The device that R knows as `dev`; none if it is not one of ours.
     pub fn device(&mut self, dev: pDevDesc) -> Option<&mut Device> {
         self.devices.iter_mut().find(|device| device.dev == dev)
     }
 
-    pub fn look(&mut self) {
+    /// Computes `has_changes` and `has_new` anew.
+    pub fn update_flags(&mut self) {
         self.has_changes = self.devices.iter().any(|device| device.is_changed);
         self.has_new = self.devices.iter().any(|device| device.is_changed && !device.is_shown);
     }
 
+    /// The path of the file with this number of the device with that number.
     pub fn file(&self, number: u32, file: u32) -> Option<PathBuf> {
         Some(self.dir.as_ref()?.join(format!("{number}-{file}.png")))
     }
@@ -91,6 +99,7 @@ pub(crate) unsafe extern "C-unwind" fn next_file() -> SEXP {
     api::string(unsafe { std::str::from_utf8_unchecked(std::slice::from_raw_parts(pointer, length)) })
 }
 
+/// Makes the directory for the files; none when that fails.
 fn make_dir() -> Option<PathBuf> {
     let template = std::env::temp_dir().join("worker-plots-XXXXXX");
     let template = CString::new(template.to_str()?).ok()?.into_raw();

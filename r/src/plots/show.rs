@@ -17,7 +17,7 @@ pub(crate) fn show(dev: pDevDesc, bytes: &[u8]) {
         let is_update = std::mem::replace(&mut device.is_shown, true);
         device.is_changed = false;
         let page = (device.page, is_update, device.plain.right, device.plain.bottom);
-        plots.look();
+        plots.update_flags();
         Some(page)
     });
     let Some((page, is_update, width, height)) = page else {
@@ -54,6 +54,7 @@ pub(crate) fn show_changes() {
     }
 }
 
+/// Shows the pages that `which` picks. Not while R collects garbage, and not in a forked child.
 fn show_pages(which: impl Fn(&Device) -> bool) {
     if child::in_child() {
         return;

@@ -84,6 +84,7 @@ pub(crate) fn is_utf8() -> bool {
     unsafe { CStr::from_ptr(libc::nl_langinfo(libc::CODESET)) == c"UTF-8" }
 }
 
+/// A character vector of one string, whose bytes are marked as being in `encoding`.
 fn encoded(text: &str, encoding: cetype_t) -> SEXP {
     // SAFETY: pointer and length are those of `text`; the result of the first call is protected by the second at once.
     unsafe {

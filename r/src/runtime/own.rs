@@ -14,7 +14,7 @@ pub(crate) type Native = (&'static CStr, *const ());
 /// The environment that `bootstrap.R` makes, or null before that.
 static OWN: RThread<SEXP> = RThread::new(null_mut());
 
-/// What R prints is dropped: something of ours runs, and nobody is to hear of it.
+/// What R prints is dropped, since R code of the worker runs.
 static IS_MUTED: RThread<bool> = RThread::new(false);
 
 /// Whether what R prints is to be dropped.
@@ -113,7 +113,7 @@ pub(crate) fn run_quietly(function: &CStr) {
 }
 
 /// The truth value that a function of ours gives, called as by [`run_quietly`]; false when it failed.
-pub(crate) fn is_so(function: &CStr) -> bool {
+pub(crate) fn is_true(function: &CStr) -> bool {
     // SAFETY: reads the one truth value.
     let read = |value| unsafe { libr::Rf_asLogical(value) } == 1;
     muted(|| api::without_interrupts(|| call_and(function, read))).unwrap_or(false)
