@@ -43,6 +43,7 @@ impl Marker {
     const NONE: Marker = Marker { before: Before::NotLast, has_debugger_eval: false, has_callbacks: None };
 }
 
+/// Of the expression that runs.
 static MARKER: RThread<Marker> = RThread::new(Marker::NONE);
 
 /// The symbol `.Last.value`, kept because it is used for every line of output.

@@ -20,6 +20,7 @@ enum Stage {
     Finalising,
 }
 
+/// How far the end of R has come.
 static STAGE: RThread<Stage> = RThread::new(Stage::None);
 /// Why R gave up, in its own words.
 static GIVEN_UP: RThread<Option<String>> = RThread::new(None);

@@ -52,7 +52,7 @@ fn write(bytes: &[u8], stream: Stream) -> bool {
     emit(bytes, stream, role)
 }
 
-/// Says `bytes` and calls nothing of R's; false as for [`write`].
+/// Says `bytes` and calls nothing of R's; false as for [`write()`].
 fn emit(bytes: &[u8], stream: Stream, role: Option<Role>) -> bool {
     session::with_engine(|engine| match std::str::from_utf8(bytes) {
         Ok(text) => write_text(engine, stream, role, text),
@@ -60,7 +60,7 @@ fn emit(bytes: &[u8], stream: Stream, role: Option<Role>) -> bool {
     })
 }
 
-/// Says text; false as for [`write`].
+/// Says text; false as for [`write()`].
 fn write_text(engine: &Engine, stream: Stream, role: Option<Role>, text: &str) -> bool {
     write_all(engine, text.len(), |done| engine.offer(stream, role, &text[done..], done > 0))
 }

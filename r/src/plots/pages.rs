@@ -14,6 +14,7 @@ use worker::child;
 
 /// A device of ours and its current page.
 pub(crate) struct Device {
+    /// The device as R knows it.
     pub dev: pDevDesc,
     /// The callbacks as the device came with them.
     pub plain: Box<DevDesc>,

@@ -7,14 +7,16 @@ use std::path::Path;
 use std::time::Instant;
 use worker::client::{Batch, Event};
 
-/// Fills R's protection stack, whose size is 50,000, but for `left` entries, and prints a line.
+/// Fills R's protection stack, whose size is 50,000, but for `left` entries, and prints a line or raises an error.
 const FILL: &str = r#"
     void *Rf_protect(void *), Rf_unprotect(int), R_ProtectWithIndex(void *, int *), Rprintf(const char *, ...);
     extern void *R_NilValue;
-    void fill(int *left) {
+    void Rf_error(const char *, ...);
+    void fill(int *left, int *is_error) {
         int index, count = 1;
         R_ProtectWithIndex(R_NilValue, &index);
         for (; index < 50000 - 1 - *left; index++, count++) Rf_protect(R_NilValue);
+        if (*is_error) Rf_error("raised with %d left", *left);
         Rprintf("printed with %d left\n", *left);
         Rf_unprotect(count);
     }
@@ -30,11 +32,23 @@ fn with_fill(library: &Path) -> Session {
 fn r2_a_full_protection_stack_does_not_mute_the_session() {
     let (_folder, library) = compiled(FILL);
     let mut s = with_fill(&library);
-    s.says("print.full <- function(x, ...) .C('fill', x$left)", "");
+    s.says("print.full <- function(x, ...) .C('fill', x$left, FALSE)", "");
     for left in 0..12 {
         let code = format!("structure(list(left = {left}L), class = 'full')");
         let story = story(&mut s, &code).concat();
         assert!(story.contains("protection stack overflow") || story.contains("printed with"), "{left}: {story}");
+        s.says("1 + 1", "[1] 2\n");
+    }
+}
+
+#[test]
+fn r4_an_error_is_printed_though_the_protection_stack_is_full() {
+    let (_folder, library) = compiled(FILL);
+    let mut s = with_fill(&library);
+    for left in 0..12 {
+        let story = story(&mut s, &format!(".C('fill', {left}L, TRUE)")).concat();
+        assert!(story.contains("protection stack overflow") || story.contains("raised with"), "{left}: {story}");
+        assert!(story.ends_with("Error"), "{left}: {story}");
         s.says("1 + 1", "[1] 2\n");
     }
 }
@@ -46,7 +60,7 @@ fn g2_a_full_protection_stack_does_not_keep_pictures_back() {
     let count = "length(list.files('/proc/self/fd'))";
     let before = story(&mut s, &format!("plot(1); cat({count})"));
     for left in 0..12 {
-        let story = story(&mut s, &format!("plot(1); .C('fill', {left}L)"));
+        let story = story(&mut s, &format!("plot(1); .C('fill', {left}L, FALSE)"));
         assert!(story.concat().contains("<plot-"), "{left}: {story:?}");
     }
     assert_eq!(story(&mut s, &format!("plot(1); cat({count})"))[1..], before[1..], "descriptors");
