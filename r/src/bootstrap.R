@@ -2,7 +2,7 @@
 # that are called here, and the size of pictures. Its parent is base's, so that nothing of the user's can get in between, and
 # nothing of it is found from the user's environment.
 
-condition <- marked <- announced <- NULL
+condition <- marked <- announced <- kept <- NULL
 
 # The class, the message and the calls of the error that `condition` holds, outermost call first.
 describe <- function() {
@@ -57,7 +57,7 @@ copy <- function(file, width, height, pointsize)
     grDevices::png(file, width = width, height = height, units = "px", res = dpi,
                    pointsize = pointsize, type = "cairo")
 
-# There is no terminal for an editor that wants one: it would wait for keys that never come.
+# An editor that needs a terminal would wait for ever: there is none.
 editor <- function(name = NULL, file = "", title = NULL)
     stop("there is no terminal to edit on: options(editor = ) takes a function, or a program that needs none",
          call. = FALSE)
@@ -88,17 +88,17 @@ handle <- function() {
 
 on_error <- function(c) {
     n <- sys.nframe() - 1L
-    if (!goes_on(n)) tell(c, n)
+    if (!goes_on(n)) record_error(c, n)
     else if (is_from_rlang(n)) {
         announced <<- c
         .Call(announce)
     }
 }
-on_rlang_error <- function(c) if (!inherits(c, "error") && !goes_on(n <- sys.nframe() - 1L)) tell(c, n)
+on_rlang_error <- function(c) if (!inherits(c, "error") && !goes_on(n <- sys.nframe() - 1L)) record_error(c, n)
 on_interrupt <- function(c) .Call(record_interrupt)
 
-# Tells of an error that the frame `n` raises.
-tell <- function(c, n) .Call(record, if (is_from_rlang(n) && !is.null(announced)) announced else c)
+# Records an error that the frame `n` raises.
+record_error <- function(c, n) .Call(record, if (is_from_rlang(n) && !is.null(announced)) announced else c)
 
 # rlang signals an error, prints its text itself when nobody catches it, and then makes R raise another without text.
 is_from_rlang <- function(n) n > 1L && identical(sys.call(n - 1L)[[1L]], quote(signal_abort))

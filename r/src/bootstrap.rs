@@ -11,10 +11,12 @@ use worker_core::config::PlotSize;
 static GIVEN: RThread<Given> =
     RThread::new(Given { natives: &[], plot: PlotSize { width: 7.0, height: 5.0, dpi: 96.0 } });
 
+/// What [`run`] binds.
 #[derive(Debug, Clone, Copy)]
 struct Given {
-    /// The functions of each room that R code of ours calls.
+    /// The functions of each module that R code of ours calls.
     natives: &'static [&'static [Native]],
+    /// The size of pictures.
     plot: PlotSize,
 }
 
@@ -38,6 +40,10 @@ pub(crate) fn run() {
             libr::Rf_unprotect(1);
         }
         own::evaluate(include_str!("bootstrap.R"), env);
+        // R keeps symbols for ever: from here on to ask for one of these allocates nothing.
+        for name in [c".Last.value", c".Traceback", c"names", c"dim", c"registry", c"gh", c"version"] {
+            api::symbol(name);
+        }
         own::set_own(env);
         libr::Rf_unprotect(1);
     }

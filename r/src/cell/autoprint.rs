@@ -1,16 +1,16 @@
-//! Telling the printed value of a cell's last expression from what the expression itself prints.
+//! Which output is the printed value of a cell's last expression, and which the expression itself prints.
 //!
-//! R binds `.Last.value` after it has evaluated an expression and before it prints the value. So what that is bound to is noted
-//! when the expression begins; when it is bound to something else, what is printed is the result. An expression may have the
-//! very value that the one before it had. Where R prints such a value by calling functions, it is bound as a promise for the
-//! while, one that reads as the value, and R replaces that. Where there are task callbacks, which R calls after it has printed,
+//! R binds `.Last.value` after it has evaluated an expression and before it prints the value. So the engine keeps what that
+//! is bound to when the expression begins; once it is bound to something else, what is printed is the result. An expression may
+//! have the very value that the one before it had. Where R prints such a value by calling functions, it is bound as a promise
+//! meanwhile, one that reads as the value, and R replaces that. Where there are task callbacks, which R calls after it has printed,
 //! and where a debugger has evaluated things of its own, the outermost call has to be R's own to print a value as well.
 
-#![expect(unsafe_code, reason = "looks at a binding of R's base environment")]
+#![expect(unsafe_code, reason = "reads a binding of R's base environment")]
 
 use crate::libr::by_name::looked_up;
 use crate::libr::{self, SEXP};
-use crate::runtime::own::{self, is_so};
+use crate::runtime::own::{self, is_true};
 use crate::runtime::{api, thread::RThread};
 use std::ptr::null_mut;
 
@@ -23,28 +23,33 @@ enum Before {
     Plain(SEXP),
     /// A promise of this engine's.
     Promise,
-    /// Another value: this R does not tell promises from values.
+    /// Another value: no API of this R's distinguishes promises from values.
     Other,
 }
 
+/// What is known of the expression that runs.
 #[derive(Debug, Clone, Copy)]
 struct Marker {
+    /// What `.Last.value` was bound to when it began.
     before: Before,
     /// A browser has evaluated things of its own meanwhile, and each of them binds `.Last.value`.
-    is_spoilt: bool,
+    has_debugger_eval: bool,
     /// There are task callbacks; not known before something was printed.
     has_callbacks: Option<bool>,
 }
 
 impl Marker {
-    const NONE: Marker = Marker { before: Before::NotLast, is_spoilt: false, has_callbacks: None };
+    /// No expression runs, or not the last one.
+    const NONE: Marker = Marker { before: Before::NotLast, has_debugger_eval: false, has_callbacks: None };
 }
 
+/// Of the expression that runs.
 static MARKER: RThread<Marker> = RThread::new(Marker::NONE);
 
-/// The symbol `.Last.value`, kept because every line of output asks for its value.
+/// The symbol `.Last.value`, kept because it is used for every line of output.
 static SYMBOL: RThread<SEXP> = RThread::new(null_mut());
 
+/// The symbol `.Last.value`.
 fn symbol() -> SEXP {
     if SYMBOL.get().is_null() {
         SYMBOL.set(api::symbol(c".Last.value"));
@@ -52,13 +57,15 @@ fn symbol() -> SEXP {
     SYMBOL.get()
 }
 
+/// What `.Last.value` is bound to.
 fn last_value() -> SEXP {
-    // SAFETY: a binding of the base environment, which is not active.
-    unsafe { looked_up().binding(symbol(), libr::R_BaseEnv) }
+    // SAFETY: R sets the variable once.
+    api::binding(symbol(), unsafe { libr::R_BaseEnv })
 }
 
+/// Whether it is bound to a promise.
 fn is_promise() -> bool {
-    // SAFETY: as above.
+    // SAFETY: a binding of the base environment, which is not active.
     unsafe { looked_up().promise(symbol(), libr::R_BaseEnv) }.is_some()
 }
 
@@ -68,6 +75,7 @@ pub(crate) fn begin(is_last: bool) {
     MARKER.set(Marker { before, ..Marker::NONE });
 }
 
+/// What `.Last.value` is bound to. Binds it as a promise where R would call functions to print such a value.
 fn note() -> Before {
     if is_promise() {
         // Of the expression before this one, which an error ended.
@@ -107,34 +115,34 @@ pub(crate) fn set_last_value(value: SEXP) {
 }
 
 /// A browser is about to evaluate something.
-pub(crate) fn spoil() {
-    MARKER.with(|marker| marker.is_spoilt = true);
+pub(crate) fn note_debugger_eval() {
+    MARKER.with(|marker| marker.has_debugger_eval = true);
 }
 
 /// Whether what is printed now is the result. `is_at_top`: no call is active.
 pub(crate) fn is_printed(is_at_top: bool) -> bool {
-    let Marker { before, is_spoilt, has_callbacks } = MARKER.get();
+    let Marker { before, has_debugger_eval, has_callbacks } = MARKER.get();
     if is_at_top {
         return !matches!(before, Before::NotLast);
     }
     let is_evaluated = match before {
         Before::NotLast => return false,
-        Before::Promise => is_spoilt || !is_promise(),
-        Before::Plain(value) => is_spoilt || last_value() != value,
+        Before::Promise => has_debugger_eval || !is_promise(),
+        Before::Plain(value) => has_debugger_eval || last_value() != value,
         Before::Other => true,
     };
     if !is_evaluated {
         return false;
     }
-    if is_spoilt || matches!(before, Before::Other) {
-        return is_so(c"is_printing_result");
+    if has_debugger_eval || matches!(before, Before::Other) {
+        return is_true(c"is_printing_result");
     }
     let has_callbacks = has_callbacks.unwrap_or_else(|| {
-        let has_callbacks = is_so(c"has_callbacks");
+        let has_callbacks = is_true(c"has_callbacks");
         MARKER.with(|marker| marker.has_callbacks = Some(has_callbacks));
         has_callbacks
     });
-    !has_callbacks || is_so(c"is_printing_result")
+    !has_callbacks || is_true(c"is_printing_result")
 }
 
 /// No expression runs.

@@ -1,17 +1,17 @@
-//! What made R leave what it was at: an error or an interrupt, for a cell's outcome and `ready.error`.
+//! What made R jump to its top level, an error or an interrupt, for a cell's outcome and `ready.error`.
 //!
-//! Handlers below all of the user's own (`bootstrap.R`) tell of what nobody catches as it is raised: [`record`] and
-//! [`record_interrupt`]. R then prints the error's text, and says by [`note_jump`] that it leaves. What was raised last before
-//! that is what it left for; what code prints or catches while R unwinds says nothing. R keeps the text of its own errors
-//! ([`own_text`]), so that only this is told as a printed error, and so that an error which R raises where it calls no
-//! handlers, such as an overflow of the C stack, is known all the same.
+//! Handlers below all of the user's own (`bootstrap.R`) are called with what nobody catches as it is raised: [`record`] and
+//! [`record_interrupt`]. R then prints the error's text, and calls [`note_jump`] when it jumps. What was raised last before
+//! that is the cause; what code prints or catches while R unwinds is not. R keeps the text of its own errors ([`own_text`]):
+//! printed text is an error's only if it equals that, and an error for which R calls no handlers, such as an overflow of the C
+//! stack, is recognised by it.
 
 #![expect(unsafe_code, reason = "called by R with R's values")]
 
 use crate::libr::by_name::looked_up;
 use crate::libr::{self, SEXP};
 use crate::plots::show;
-use crate::runtime::own::{call, is_so, muted, own};
+use crate::runtime::own::{call, is_true, is_up, muted, own};
 use crate::runtime::{api, thread::RThread};
 use libc::c_char;
 use std::ffi::CStr;
@@ -25,12 +25,14 @@ enum Raised {
     Error,
     /// An error that no handler was called for.
     Bare,
+    /// An interrupt.
     Interrupt,
 }
 
 /// What of R's own is printed next, if an error's text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Due {
+    /// No text of R's own.
     Nothing,
     /// An error's text: no code of the user's runs before that.
     Text,
@@ -40,24 +42,27 @@ enum Due {
     Announced,
 }
 
-/// R has left what it was at.
+/// R has jumped to its top level, or to a debugger's prompt.
 #[derive(Debug, Clone, Copy)]
 struct Jump {
-    /// What for; none when code asked for that, as `invokeRestart("abort")` does.
+    /// Why; none when code called for it, as `invokeRestart("abort")` does.
     cause: Option<Raised>,
     /// A lone line end was the last thing that was printed before.
     is_after_line_end: bool,
-    /// What R had noted of calls by then: it notes those of an error or an interrupt when it leaves.
+    /// What `.Traceback` was bound to by then: R binds it to the calls of an error or an interrupt when it jumps.
     calls: SEXP,
 }
 
+/// What R has raised, printed and left since the expression began.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    /// What was raised last, since R last left what it was at.
+    /// What was raised last, since R last jumped.
     raised: Option<Raised>,
-    /// The same when a debugger last asked.
+    /// The same when a debugger last showed its prompt.
     raised_at_prompt: Option<Raised>,
+    /// What of R's own is printed next.
     due: Due,
+    /// R has jumped.
     jump: Option<Jump>,
     /// The text of the last error that no handler was called for.
     text: Option<String>,
@@ -66,6 +71,7 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    /// Nothing has happened yet.
     const NOTHING: Seen = Seen {
         raised: None,
         raised_at_prompt: None,
@@ -76,28 +82,29 @@ impl Seen {
     };
 }
 
+/// Of the expression that runs.
 static SEEN: RThread<Seen> = RThread::new(Seen::NOTHING);
 
-/// What R had noted of calls when the expression began.
+/// What `.Traceback` was bound to when the expression began.
 static CALLS_BEFORE: RThread<SEXP> = RThread::new(std::ptr::null_mut());
 
 /// A signal to interrupt has come since this was last set to no.
 static HAS_SIGINT: AtomicBool = AtomicBool::new(false);
 
 /// An expression begins.
-pub(crate) fn forget() {
+pub(crate) fn begin() {
     CALLS_BEFORE.set(noted_calls());
-    set_aside();
+    save();
 }
 
-/// Something of ours is about to run in R in the middle of an expression: gives what is known so far.
-pub(crate) fn set_aside() -> Seen {
+/// R code of the worker is about to run in the middle of an expression: gives what is known so far, to be passed to [`restore`].
+pub(crate) fn save() -> Seen {
     HAS_SIGINT.store(false, SeqCst);
     SEEN.with(|seen| std::mem::replace(seen, Seen::NOTHING))
 }
 
-/// That is over.
-pub(crate) fn put_back(former: Seen) {
+/// That code has ended.
+pub(crate) fn restore(former: Seen) {
     SEEN.with(|seen| *seen = former);
 }
 
@@ -106,22 +113,23 @@ pub(crate) fn note_sigint() {
     HAS_SIGINT.store(true, SeqCst);
 }
 
-/// R leaves what it was at. Code of the user's, in `on.exit` and `finally`, may run before it has arrived.
+/// R is about to jump to its top level. Code of the user's, in `on.exit` and `finally`, may run before it has arrived there.
 pub(crate) fn note_jump() {
     let is_overflowing = is_overflowing();
     let calls = noted_calls();
+    let own_text = own_text();
     SEEN.with(|seen| {
         let mut cause = seen.raised.take();
         if cause.is_none() && is_overflowing {
             cause = Some(Raised::Bare);
-            seen.text = Some(own_text().to_string_lossy().into_owned());
+            seen.text = Some(own_text.to_string_lossy().into_owned());
         }
         seen.jump = Some(Jump { cause, is_after_line_end: seen.is_line_end_last, calls });
         seen.due = Due::Nothing;
     });
 }
 
-/// Whether an interrupt made R leave what it was at, within a top level of its own: no handler is called there.
+/// Whether R jumped for an interrupt, within a top level of its own (`R_ToplevelExec`): R calls no handlers there.
 pub(crate) fn was_interrupted() -> bool {
     SEEN.with(|seen| seen.jump.take()).is_some_and(|jump| match jump.cause {
         Some(cause) => cause == Raised::Interrupt,
@@ -129,8 +137,8 @@ pub(crate) fn was_interrupted() -> bool {
     })
 }
 
-/// A debugger asks. When it does so because R left what its last line was at, that is over, and what was known before holds;
-/// tells whether an interrupt was the cause.
+/// A debugger shows its prompt. If it does so because R jumped out of its last line, what was known before that line holds again;
+/// gives whether an interrupt was the cause.
 pub(crate) fn is_debugger_interrupted() -> bool {
     let has_jumped = SEEN.with(|seen| seen.jump.is_some());
     let was_interrupted = was_interrupted();
@@ -154,6 +162,7 @@ pub(crate) fn is_debugger_interrupted() -> bool {
 
 /// Called by the handler with the condition of an error.
 pub(crate) unsafe extern "C-unwind" fn record(condition: SEXP) -> SEXP {
+    api::reserve();
     keep_condition(condition);
     SEEN.with(|seen| {
         seen.raised = Some(Raised::Error);
@@ -189,7 +198,7 @@ fn is_overflowing() -> bool {
     looked_up().stack_is_overflowing()
 }
 
-/// Looks at what is printed on stdout and tells whether it is an error's text.
+/// Called for each piece of text on stdout: whether it is an error's text.
 pub(crate) fn is_error_on_stdout() -> bool {
     SEEN.with(|seen| {
         seen.is_line_end_last = false;
@@ -197,7 +206,7 @@ pub(crate) fn is_error_on_stdout() -> bool {
     })
 }
 
-/// Looks at what is printed on stderr and tells what it is.
+/// Called for each piece of text on stderr: its role, none for plain output. May evaluate R code of the worker.
 pub(crate) fn role_of_stderr(text: &[u8]) -> Option<Role> {
     let due = SEEN.with(|seen| {
         seen.is_line_end_last = text == b"\n";
@@ -214,7 +223,7 @@ pub(crate) fn role_of_stderr(text: &[u8]) -> Option<Role> {
         return Some(Role::Traceback);
     }
     let is_wrapup = !is_own && is_one_of(&[WRAPUP]);
-    // `try()` prints, by R code, what it has told R to keep.
+    // `try()` prints, by R code, a text that it has set as that of R's last error.
     let is_certain = is_own && due == Due::Text;
     if !(is_own || is_wrapup) || !(is_certain || is_overflowing() || !is_printed_by_code()) {
         return None;
@@ -232,11 +241,11 @@ pub(crate) fn role_of_stderr(text: &[u8]) -> Option<Role> {
 
 /// Keeps an error for [`describe_condition`].
 fn keep_condition(condition: SEXP) {
-    // SAFETY: the environment is R's own and preserved; this only changes an existing binding.
-    unsafe { libr::Rf_defineVar(api::symbol(c"condition"), condition, own()) };
+    // SAFETY: the environment is preserved, and the caller keeps the value alive.
+    api::at_top_level(|| unsafe { libr::Rf_defineVar(api::symbol(c"condition"), condition, own()) });
 }
 
-/// Keeps another hold of the error that is kept.
+/// Binds the error that is kept to a second name.
 fn mark_condition() {
     copy_binding(c"condition", c"marked");
 }
@@ -246,36 +255,38 @@ fn take_marked_condition() {
     copy_binding(c"marked", c"condition");
 }
 
+/// Binds what one name of the worker's environment is bound to a second time. A profile may call a debugger before there is one.
 fn copy_binding(from: &CStr, to: &CStr) {
-    // SAFETY: both bindings exist; the first holds the value while it is bound a second time.
-    unsafe { libr::Rf_defineVar(api::symbol(to), looked_up().binding(api::symbol(from), own()), own()) };
+    if !is_up() {
+        return;
+    }
+    // SAFETY: the first binding keeps the value alive while it is bound a second time.
+    api::at_top_level(|| unsafe {
+        libr::Rf_defineVar(api::symbol(to), api::binding(api::symbol(from), own()), own());
+    });
 }
 
 /// Whether it is R code that prints: the innermost function is `cat()`, which messages come by as well.
 fn is_printed_by_code() -> bool {
-    is_so(c"is_printing")
+    is_true(c"is_printing")
 }
 
-/// The kept error in words, and forgets it. User code may run (methods of `conditionMessage`), once more than at R's prompt:
+/// Describes the error that is kept, and drops it. User code may run (methods of `conditionMessage`), once more than at R's prompt:
 /// what it prints is dropped.
 fn describe_condition() -> Option<ErrorInfo> {
     let described = muted(|| call(c"describe"))?;
-    // SAFETY: `described` is a list of three as `bootstrap.R` makes it, protected while it is read.
-    let info = unsafe {
-        libr::Rf_protect(described);
-        let part = |index| api::strings(libr::VECTOR_ELT(described, index));
-        let info = ErrorInfo { name: part(0).concat(), message: part(1).concat(), traceback: part(2) };
-        libr::Rf_unprotect(1);
-        info
-    };
+    // SAFETY: `described` is a list of three as `bootstrap.R` makes it, and stays bound.
+    let part = |index| api::strings(unsafe { libr::VECTOR_ELT(described, index) });
+    let info = ErrorInfo { name: part(0).concat(), message: part(1).concat(), traceback: part(2) };
     keep_condition(api::nil());
     Some(info)
 }
 
-/// What R noted of the calls of the last error; only its address says anything here.
+/// What R has bound `.Traceback` to: the calls of the last error. Only the address is used.
 fn noted_calls() -> SEXP {
-    // SAFETY: reads a binding of the base environment.
-    unsafe { looked_up().binding(api::symbol(c".Traceback"), libr::R_BaseEnv) }
+    // SAFETY: R sets the variable once. An error ends in a call of this in R's own callback, which owns nothing, so that the
+    // symbol may be new then.
+    unsafe { api::binding(api::symbol(c".Traceback"), libr::R_BaseEnv) }
 }
 
 /// The calls of the last error, outermost first.
@@ -314,8 +325,8 @@ fn message_of(text: &str) -> String {
 }
 
 /// How an expression that jumped to the top level ended.
-pub(crate) fn verdict() -> (Outcome, Option<ErrorInfo>) {
-    // An error while R handles another makes it leave without a word.
+pub(crate) fn outcome() -> (Outcome, Option<ErrorInfo>) {
+    // An error while R handles another makes it leave without printing anything.
     let (raised, jump, text) = SEEN.with(|seen| (seen.raised, seen.jump, seen.text.take()));
     let is_silent = |jump: Jump| {
         let is_interrupt = jump.is_after_line_end && HAS_SIGINT.load(SeqCst);
@@ -333,7 +344,7 @@ pub(crate) fn verdict() -> (Outcome, Option<ErrorInfo>) {
         traceback: calls(),
     });
     if noted_calls() == CALLS_BEFORE.get() {
-        // R has not come to note the calls of this one.
+        // R has not bound the calls of this one.
         error.traceback.clear();
     }
     error.shorten();

@@ -4,16 +4,16 @@
 
 #![expect(unsafe_code, reason = "does what R's own loop does with an expression")]
 
-use super::autoprint;
-use super::source::FEED;
+use super::{autoprint, source};
 use crate::libr::{self, by_name::looked_up};
 use crate::runtime::{api, own::own};
 
-/// Evaluates the current expression, and prints its value where R would. Jumps as R's own loop does; owns nothing then.
+/// Evaluates the current expression, and prints its value where R would. May jump, as R's own loop does.
 pub(crate) fn evaluate() {
-    // SAFETY: every value is protected until the last use. The text stays where it is until the next cell is loaded.
+    let text = source::take_whole();
+    // SAFETY: every value is protected until the last use.
     unsafe {
-        let text = FEED.with(|feed| libr::Rf_protect(api::source(feed.take_whole())));
+        let text = libr::Rf_protect(api::source(text));
         let call = libr::Rf_protect(libr::Rf_lang2(api::symbol(c"read"), text));
         let expression = libr::Rf_protect(libr::Rf_eval(call, own()));
         let value = libr::Rf_protect(libr::Rf_eval(expression, libr::R_GlobalEnv));

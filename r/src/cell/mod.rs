@@ -9,7 +9,7 @@ pub(crate) mod srcref;
 
 use crate::runtime::own::Native;
 
-/// What `bootstrap.R` calls of this room.
+/// What `bootstrap.R` calls of this module.
 pub(crate) const NATIVES: [Native; 3] = [
     (c"record", conditions::record as *const ()),
     (c"record_interrupt", conditions::record_interrupt as *const ()),

@@ -5,20 +5,25 @@
 pub(crate) struct End {
     /// The line, from 1.
     pub line: usize,
+    /// Bytes of its line before it.
     pub bytes: usize,
+    /// Columns of its line before it.
     pub columns: usize,
 }
 
 /// The lines of a source.
 #[derive(Debug)]
 pub(crate) struct Lines<'a> {
+    /// The whole text.
     code: &'a str,
     /// Whether the parser takes the source for UTF-8; if not, each byte is a column to it.
     is_utf8: bool,
+    /// The offset of each line.
     starts: Vec<usize>,
 }
 
 impl<'a> Lines<'a> {
+    /// The lines of `code`.
     pub(crate) fn of(code: &'a str, is_utf8: bool) -> Self {
         let after_ends = code.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         Lines { code, is_utf8, starts: std::iter::once(0).chain(after_ends).collect() }
@@ -70,6 +75,7 @@ mod tests {
         assert_eq!(&code[..lines.offset(End { line: 1, bytes: 8, columns: 4 })], "'éé'");
         assert_eq!(&code[lines.offset(End { line: 1, bytes: 99, columns: 8 })..], "'é'; z");
     }
+
     #[test]
     fn bytes_are_columns_where_the_locale_is_not_utf8() {
         let code = "x <- 'é'; \ty <- 1; z";

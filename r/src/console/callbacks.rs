@@ -1,7 +1,7 @@
 //! R's console callbacks: where R asks for its next line, and where it prints.
 //!
-//! R calls these from deep inside itself, and some of what they do leaves by a jump. So each callback is a loop over steps:
-//! ordinary code decides on a [`Step`] and returns, and the callback, which owns nothing, takes it.
+//! R calls these in the middle of an evaluation, and some of what they do jumps. So the reader is a loop over steps: ordinary
+//! code decides on a [`Step`] and returns, and the callback, which owns nothing, takes it.
 
 #![expect(unsafe_code, reason = "callbacks that R calls, and R's global variables")]
 
@@ -10,9 +10,9 @@ use super::reads::{self, is_browser};
 use super::step::Step;
 use super::{input_handlers, output};
 use crate::bootstrap;
-use crate::cell::source::{self, FEED, Parsed};
+use crate::cell::source::{self, Parsed, SOURCE};
 use crate::cell::{autoprint, conditions, direct_eval, handler};
-use crate::libr::{self, by_name::looked_up};
+use crate::libr;
 use crate::plots::show;
 use crate::requests::answer;
 use crate::runtime::own::own;
@@ -28,7 +28,7 @@ use worker_protocol::{ErrorInfo, Outcome, RuntimeInfo};
 
 /// The worker's own R code has been begun.
 static IS_BOOTSTRAPPED: RThread<bool> = RThread::new(false);
-/// R has evaluated what it was fed.
+/// R has evaluated the expression that it was given.
 static EVALUATED: RThread<bool> = RThread::new(false);
 
 /// Puts the callbacks in R's place. After `Rf_initialize_R`, which puts its own there.
@@ -56,6 +56,7 @@ pub(crate) unsafe extern "C-unwind" fn read_console(
     size: c_int,
     _add_to_history: c_int,
 ) -> c_int {
+    api::reserve();
     let mut step = ask(prompt, buffer, size);
     loop {
         // SAFETY: nothing in this frame has a destructor, so each of these may jump.
@@ -109,11 +110,11 @@ pub(crate) unsafe extern "C-unwind" fn read_console(
     }
 }
 
-/// R asks: its own prompt for the next piece of a cell, or a reader for a line.
+/// Decides on the first step of a read: R's own prompt gets the next piece of a cell, any other reader a line of stdin.
 fn ask(prompt: *const c_char, buffer: *mut c_uchar, size: c_int) -> Step {
     // SAFETY: R passes a C string.
     let prompt = unsafe { CStr::from_ptr(prompt) }.to_string_lossy();
-    // A browser that no call is in asks as R's own prompt does; where R tells its contexts it has one of its own.
+    // A browser at the top level reads with no call active, as R's own prompt does. Where R's contexts are known, it has its own.
     if top::is_at_top() && !is_browser(&prompt) {
         interrupt::forbid();
         // SAFETY: R's buffer has at least one byte.
@@ -129,10 +130,11 @@ fn ask(prompt: *const c_char, buffer: *mut c_uchar, size: c_int) -> Step {
     reads::read(&prompt, buffer)
 }
 
+/// Says the first `ready`.
 fn started() {
     session::set_phase(Phase::Idle);
     session::engine().started(&runtime());
-    interrupts::forget();
+    interrupts::clear();
 }
 
 /// R is up. When this is asked again, R has left our own code by an error, and its text has been printed.
@@ -141,20 +143,20 @@ fn begin() -> Step {
         clean_up::give_reason("the worker's own R code failed; does `R --vanilla` start and have its base packages?");
         return Step::End(EndedBy::Runtime { save: clean_up::SA_SUICIDE, status: 1, run_last: false });
     }
-    interrupts::forget();
+    interrupts::clear();
     Step::Bootstrap
 }
 
 /// An expression has ended, or a piece of it is taken.
 fn go_on(has_jumped: bool, buffer: *mut c_uchar, size: c_int) -> Step {
     if has_jumped {
-        let (outcome, error) = verdict();
+        let (outcome, error) = outcome_of_jump();
         return finish(outcome, error.as_ref());
     }
-    if FEED.with(|feed| feed.has_rest()) {
+    if SOURCE.with(|source| source.has_rest()) {
         return fill(buffer, size);
     }
-    // `system(timeout = )` has a handler of its own, which stops the command and tells R nothing.
+    // `system(timeout = )` has a handler of its own, which stops the command and does not set R's flag.
     if interrupts::is_pending() || interrupt::take_unseen_strike() {
         return Step::Interrupt;
     }
@@ -162,7 +164,7 @@ fn go_on(has_jumped: bool, buffer: *mut c_uchar, size: c_int) -> Step {
         // What the parser took for a whole expression its prompt does not; a further line end would not help.
         return Step::ParseError;
     }
-    if FEED.with(source::Feed::advance) {
+    if SOURCE.with(source::Source::advance) {
         if !handler::is_in_place() {
             return Step::HandleAgain;
         }
@@ -171,21 +173,23 @@ fn go_on(has_jumped: bool, buffer: *mut c_uchar, size: c_int) -> Step {
     finish(Outcome::Ok, None)
 }
 
-fn verdict() -> (Outcome, Option<ErrorInfo>) {
+/// How the expression ended that R jumped out of. Code of the user's may run.
+fn outcome_of_jump() -> (Outcome, Option<ErrorInfo>) {
     interrupt::allow();
-    let verdict = conditions::verdict();
+    let outcome_of_jump = conditions::outcome();
     interrupt::forbid();
-    verdict
+    outcome_of_jump
 }
 
+/// The cell is over: reports its outcome, and waits for the next.
 fn finish(outcome: Outcome, error: Option<&ErrorInfo>) -> Step {
     if fork::in_child() {
         return Step::End(EndedBy::Runtime { save: 0, status: 0, run_last: false });
     }
     show::show_changes();
     session::engine().finish_cell(outcome, error);
-    interrupts::forget();
-    reads::forget();
+    interrupts::clear();
+    reads::reset();
     autoprint::end();
     session::set_phase(Phase::Idle);
     next_turn()
@@ -198,20 +202,20 @@ fn next_turn() -> Step {
         let mut sources = input_handlers::sources();
         match engine.next(&mut sources.fds, sources.every) {
             Turn::Cell(cell) => {
-                interrupts::forget();
+                interrupts::clear();
                 interrupts::install();
-                conditions::forget();
+                conditions::begin();
                 session::set_phase(Phase::Running);
-                FEED.with(|feed| feed.load(cell.code));
+                SOURCE.with(|source| source.load(cell.code));
                 return if handler::is_in_place() { Step::Parse } else { Step::Handle };
             }
             Turn::Request(request) => {
                 answer::answer(&engine, &request, false);
             }
-            Turn::Signal => interrupts::forget(),
+            Turn::Signal => interrupts::clear(),
             Turn::Poll => {
                 engine.serve(input_handlers::serve);
-                interrupts::forget();
+                interrupts::clear();
                 show::show_changes();
             }
             Turn::End => return Step::End(EndedBy::Supervisor),
@@ -221,17 +225,18 @@ fn next_turn() -> Step {
 
 /// The cell is parsed.
 fn parsed(buffer: *mut c_uchar, size: c_int) -> Step {
-    if FEED.with(source::Feed::advance) {
+    if SOURCE.with(source::Source::advance) {
         return begin_expression(buffer, size);
     }
     finish(Outcome::Ok, None)
 }
 
+/// Hands over the current expression, or has it evaluated here.
 fn begin_expression(buffer: *mut c_uchar, size: c_int) -> Step {
-    conditions::forget();
+    conditions::begin();
     EVALUATED.set(false);
-    autoprint::begin(FEED.with(|feed| feed.is_last()));
-    if FEED.with(|feed| feed.is_large()) {
+    autoprint::begin(SOURCE.with(|source| source.is_last()));
+    if SOURCE.with(|source| source.wants_direct_eval()) {
         return Step::Evaluate;
     }
     fill(buffer, size)
@@ -249,7 +254,7 @@ fn give_empty_line(buffer: *mut c_uchar) -> Step {
 fn fill(buffer: *mut c_uchar, size: c_int) -> Step {
     // SAFETY: R passes a buffer of `size` bytes.
     let buffer = unsafe { std::slice::from_raw_parts_mut(buffer, size.max(8) as usize) };
-    FEED.with(|feed| feed.fill(buffer));
+    SOURCE.with(|source| source.fill(buffer));
     if fork::in_child() {
         return Step::Return(1);
     }
@@ -266,8 +271,7 @@ unsafe extern "C-unwind" fn busy(is_busy: c_int) {
 
 /// What R this is.
 fn runtime() -> RuntimeInfo {
-    // SAFETY: the binding is there since `run`.
-    let version = unsafe { api::strings(looked_up().binding(api::symbol(c"version"), own())) }.concat();
+    let version = api::strings(api::binding(api::symbol(c"version"), own())).concat();
     let home = std::env::var("R_HOME").unwrap_or_default();
     RuntimeInfo { name: "R".to_owned(), version, executable: None, home: Some(home.clone()), prefix: home }
 }

@@ -21,15 +21,19 @@ enum Stage {
     Finalising,
 }
 
+/// How far the end of R has come.
 static STAGE: RThread<Stage> = RThread::new(Stage::None);
-/// Why R gave up, as it put it.
+/// Why R gave up, in its own words.
 static GIVEN_UP: RThread<Option<String>> = RThread::new(None);
 
+/// R's `SA_TYPE`: save the workspace.
 const SA_SAVE: c_int = 4;
+/// Ask whether to save it.
 const SA_SAVEASK: c_int = 5;
+/// End at once: R cannot go on.
 pub(crate) const SA_SUICIDE: c_int = 6;
 
-/// R says why it cannot go on.
+/// Keeps the reason why R cannot go on, for the message of `session_end`.
 pub(crate) fn give_reason(message: &str) {
     GIVEN_UP.with(|reason| *reason = Some(message.to_owned()));
 }
@@ -81,9 +85,9 @@ pub(crate) unsafe fn end(ended_by: EndedBy) -> ! {
     }
     let is_again = STAGE.get() == Stage::Finalising;
     STAGE.set(Stage::Finalising);
-    let said = reason(ended_by, status);
-    begin_exit(said.as_ref());
-    // SAFETY: as above. An error in a finalizer is R's business; what jumps from here comes back through the console.
+    begin_exit(reason(ended_by, status).as_ref());
+    // SAFETY: as above; nothing is owned here. R prints an error in a finalizer and goes on. After a jump from here R's
+    // prompt asks, and this is called again.
     unsafe {
         if !is_again {
             libr::R_RunExitFinalizers();
@@ -96,7 +100,7 @@ pub(crate) unsafe fn end(ended_by: EndedBy) -> ! {
     }
     interrupt::forbid();
     pages::remove_files();
-    let code = session::engine().end(said);
+    let code = session::engine().end(reason(ended_by, status));
     // SAFETY: R's own front end ends in exit() as well, so that libraries' exit handlers run.
     unsafe { libc::exit(if fork::in_child() { status } else { code }) }
 }
@@ -113,12 +117,12 @@ fn begin_exit(end: Option<&SessionEnd>) {
     }
 }
 
-/// What to say of the end; none when the supervisor wanted it.
+/// What `session_end` reports; none when the supervisor wanted the end.
 fn reason(ended_by: EndedBy, status: c_int) -> Option<SessionEnd> {
     let EndedBy::Runtime { .. } = ended_by else {
         return None;
     };
-    let given_up = GIVEN_UP.with(Option::take);
+    let given_up = GIVEN_UP.with(|given_up| given_up.clone());
     if session::is_started() {
         let end = SessionEnd { exit_code: Some(i64::from(status)), ..SessionEnd::new(EndReason::RuntimeExit) };
         return Some(SessionEnd { message: given_up, ..end });

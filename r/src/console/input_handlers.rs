@@ -38,7 +38,7 @@ pub(crate) fn sources() -> Sources {
 /// Runs the handlers that have something to do; tells whether an interrupt ended one. An error in one of them is printed and
 /// ends there.
 pub(crate) fn serve() -> bool {
-    let seen = conditions::set_aside();
+    let seen = conditions::save();
     interrupt::allow();
     // SAFETY: R's own loop body; the mask that R_checkActivity gives is static.
     api::at_top_level(|| unsafe {
@@ -48,6 +48,6 @@ pub(crate) fn serve() -> bool {
     interrupt::forbid();
     // A handler may have a top level of its own, and the interrupt ends there.
     let was_interrupted = conditions::was_interrupted();
-    conditions::put_back(seen);
+    conditions::restore(seen);
     was_interrupted
 }

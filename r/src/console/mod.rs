@@ -1,4 +1,4 @@
-//! R's console, which the session stands for: where R asks, prints, waits and ends.
+//! R's console callbacks, by which it reads, prints, waits and ends.
 
 pub(crate) mod callbacks;
 mod clean_up;
@@ -9,5 +9,5 @@ mod step;
 
 use crate::runtime::own::Native;
 
-/// What `bootstrap.R` calls of this room.
+/// What `bootstrap.R` calls of this module.
 pub(crate) const NATIVES: [Native; 1] = [(c"hide", reads::hide as *const ())];

@@ -1,4 +1,4 @@
-//! What R prints, on its way into the session: its stream, its role, and what has to be said before it.
+//! What R prints: its stream and its role, after the pictures that were drawn before it.
 
 #![expect(unsafe_code, reason = "callbacks that R calls, and R's global variables")]
 
@@ -7,7 +7,7 @@ use crate::cell::{autoprint, conditions};
 use crate::libr::{self, by_name::looked_up};
 use crate::plots::show;
 use crate::runtime::own::is_muted;
-use crate::runtime::{session, top};
+use crate::runtime::{api, session, top};
 use libc::{c_char, c_int};
 use std::ffi::CStr;
 use worker_core::engine::Engine;
@@ -17,6 +17,7 @@ use worker_protocol::{Role, Stream};
 
 /// `ptr_R_WriteConsoleEx`: `kind` is 0 for stdout and 1 for stderr.
 pub(crate) unsafe extern "C-unwind" fn write_console(text: *const c_char, length: c_int, kind: c_int) {
+    api::reserve();
     // SAFETY: R passes `length` bytes.
     let bytes = unsafe { std::slice::from_raw_parts(text.cast::<u8>(), usize::try_from(length).unwrap_or(0)) };
     if !write(bytes, if kind == 0 { Stream::Stdout } else { Stream::Stderr }) {
@@ -49,12 +50,18 @@ fn write(bytes: &[u8], stream: Stream) -> bool {
     if role != Some(Role::Traceback) && show::has_new_page() {
         show::show_new_pages();
     }
+    emit(bytes, stream, role)
+}
+
+/// Says `bytes` and calls nothing of R's; false as for [`write()`].
+fn emit(bytes: &[u8], stream: Stream, role: Option<Role>) -> bool {
     session::with_engine(|engine| match std::str::from_utf8(bytes) {
         Ok(text) => write_text(engine, stream, role, text),
         Err(_) => write_all(engine, bytes.len(), |done| engine.offer_bytes(stream, role, &bytes[done..])),
     })
 }
 
+/// Says text; false as for [`write()`].
 fn write_text(engine: &Engine, stream: Stream, role: Option<Role>, text: &str) -> bool {
     write_all(engine, text.len(), |done| engine.offer(stream, role, &text[done..], done > 0))
 }
@@ -63,18 +70,19 @@ fn write_text(engine: &Engine, stream: Stream, role: Option<Role>, text: &str) -
 fn write_all(engine: &Engine, size: usize, mut offer: impl FnMut(usize) -> usize) -> bool {
     let mut done = offer(0);
     while done < size {
-        if !held(|| engine.wait_for_room().is_ok()) {
+        if !with_sigint_blocked(|| engine.wait_for_room().is_ok()) {
             return false;
         }
         // More than there is once nobody reads any more.
         done = done.saturating_add(offer(done));
     }
-    !engine.flushes_writes() || engine.try_flush() || held(|| engine.flush().is_ok())
+    !engine.flushes_writes() || engine.try_flush() || with_sigint_blocked(|| engine.flush().is_ok())
 }
 
-/// Runs `wait` with SIGINT held until it is done, or R has noted an interrupt: other signals end a wait too.
-fn held(mut wait: impl FnMut() -> bool) -> bool {
-    let held = interrupt::hold();
+/// Runs `wait` with SIGINT blocked until it is done, or an interrupt is pending; tells whether it is done. Other signals end a
+/// wait too, and it is begun again then.
+fn with_sigint_blocked(mut wait: impl FnMut() -> bool) -> bool {
+    let blocked = interrupt::hold();
     let is_done = loop {
         if looked_up().interrupt_is_pending() && !looked_up().interrupts_are_suspended() {
             break false;
@@ -83,17 +91,17 @@ fn held(mut wait: impl FnMut() -> bool) -> bool {
             break true;
         }
     };
-    drop(held);
+    drop(blocked);
     is_done
 }
 
 /// `ptr_R_FlushConsole`: what was printed is in the channel when this returns.
 pub(crate) unsafe extern "C-unwind" fn flush_console() {
-    // A flush that an interrupt ends is over; the interrupt acts where R looks for it next.
-    session::with_engine(|engine| held(|| engine.flush().is_ok()));
+    // A flush that an interrupt ends is over; R raises the interrupt where it checks for it next.
+    session::with_engine(|engine| with_sigint_blocked(|| engine.flush().is_ok()));
 }
 
-/// `ptr_R_ResetConsole`: R leaves what it was at, after an error or an interrupt.
+/// `ptr_R_ResetConsole`: R is about to jump to its top level, after an error or an interrupt.
 pub(crate) unsafe extern "C-unwind" fn reset_console() {
     conditions::note_jump();
 }
@@ -101,12 +109,18 @@ pub(crate) unsafe extern "C-unwind" fn reset_console() {
 /// `ptr_R_ClearerrConsole`: there is nothing to clear.
 pub(crate) unsafe extern "C-unwind" fn nothing() {}
 
-/// `ptr_R_ShowMessage`.
+/// `ptr_R_ShowMessage`: a message that R does not print, such as why it gives up. Calls nothing of R's, as R may be about to
+/// end.
 pub(crate) unsafe extern "C-unwind" fn show_message(message: *const c_char) {
     // SAFETY: R passes a C string.
     let message = unsafe { CStr::from_ptr(message) }.to_string_lossy();
     if !session::is_started() {
         clean_up::give_reason(&message);
     }
-    write(format!("{message}\n").as_bytes(), Stream::Stderr);
+    let line = format!("{message}\n");
+    if fork::in_child() {
+        fork::write_raw(Stream::Stderr, line.as_bytes());
+    } else {
+        emit(line.as_bytes(), Stream::Stderr, None);
+    }
 }

@@ -15,6 +15,7 @@ use worker_core::engine::reader::{Ask, Got};
 use worker_core::process::fork;
 use worker_core::signals::interrupt;
 
+/// What is left of reads of the running cell.
 #[derive(Debug)]
 struct Reads {
     /// What of a long line did not fit into R's buffer.
@@ -23,7 +24,7 @@ struct Reads {
     ends: u32,
 }
 
-/// What is typed is a password: it is not said.
+/// What is read is a password: `input_line` does not carry it.
 static HIDDEN: RThread<bool> = RThread::new(false);
 
 /// Called by `bootstrap.R` before and after it reads a password.
@@ -33,14 +34,15 @@ pub(crate) unsafe extern "C-unwind" fn hide(is_hidden: SEXP) -> SEXP {
     api::nil()
 }
 
+/// Of the running cell.
 static READS: RThread<Reads> = RThread::new(Reads { rest: Vec::new(), ends: 0 });
 
-/// A reader that asks on at the end of file, as `recover()`'s menu does, would ask for ever: the next such read after so
-/// many is an interrupt.
+/// How many reads of a cell get the end of file; the next one raises an interrupt. `recover()`'s menu reads again at the end of
+/// file, and would do so for ever.
 const ENDS_BEFORE_INTERRUPT: u32 = 1;
 
 /// A cell is over: nothing that it left reaches the next one.
-pub(crate) fn forget() {
+pub(crate) fn reset() {
     READS.with(|reads| *reads = Reads { rest: Vec::new(), ends: 0 });
     HIDDEN.set(false);
 }
@@ -64,19 +66,19 @@ pub(crate) fn read(prompt: &str, buffer: &mut [u8]) -> Step {
         if conditions::is_debugger_interrupted() {
             return Step::ToTop;
         }
-        autoprint::spoil();
+        autoprint::note_debugger_eval();
     }
     show::show_changes();
     let engine = session::engine();
     let mut reader = engine.reader(Ask { prompt, hidden: HIDDEN.get(), want: Want::Line });
     loop {
-        let held = interrupt::hold();
+        let blocked = interrupt::hold();
         if interrupts::is_pending() {
             return Step::Interrupt;
         }
         let mut sources = input_handlers::sources();
         let got = reader.wait(&mut sources.fds, sources.every);
-        drop(held);
+        drop(blocked);
         match got {
             Got::Data(data) if data.is_empty() => {
                 let ends = READS.with(|reads| {

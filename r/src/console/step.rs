@@ -8,7 +8,7 @@ use libc::c_int;
 pub(crate) enum Step {
     /// Give R what is in its buffer; 0 is the end of file.
     Return(c_int),
-    /// Make the worker's functions and say that R is up.
+    /// Make the worker's functions in R and send the first `ready`.
     Bootstrap,
     /// Put the error handler back below the user's, then parse the cell that is loaded.
     Handle,

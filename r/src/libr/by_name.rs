@@ -15,13 +15,13 @@ pub(crate) struct Names {
     /// R's flag that an interrupt has come. Without it: one of ours, which acts where R prints or asks, so that a computation that
     /// does neither is not interrupted.
     interrupts_pending: NonNull<c_int>,
-    /// R's switch that holds interrupts back. Without it: one of ours that R does not know, so an interrupt may end a request or
+    /// R's switch that suspends interrupts. Without it: one of ours that R does not know, so an interrupt may end a request or
     /// the making of a picture.
     interrupts_suspended: NonNull<Rboolean>,
     /// R's innermost context. Without it the calls are counted by R code, which makes each piece of output slower.
     context: Option<NonNull<*mut Context>>,
     /// Whether R collects garbage (hidden since R 4.5). Without it: R is taken not to. R calls nobody meanwhile; a copy of a
-    /// process that crashed there may crash as well, and its last words have no calls.
+    /// process that crashed there may crash as well, and the report of the crash has no calls.
     gc_running: Option<unsafe extern "C-unwind" fn() -> c_int>,
     /// What a name is bound to in one environment, promises unforced. Without it: [`Names::get_var`].
     find_var_in_frame: Option<unsafe extern "C-unwind" fn(SEXP, SEXP) -> SEXP>,
@@ -31,7 +31,7 @@ pub(crate) struct Names {
     get_var: Option<unsafe extern "C-unwind" fn(SEXP, SEXP, Rboolean, SEXP) -> SEXP>,
     /// What kind of binding a name has; API since R 4.6. Without it: `find_var_in_frame` and `promise_value`.
     binding_type: Option<unsafe extern "C-unwind" fn(SEXP, SEXP) -> c_int>,
-    /// The marker of a missing argument. Without it and `binding_type`: a name that is bound to it is not told of.
+    /// The marker of a missing argument. Without it and `binding_type`: a name that is bound to it is not recognised.
     missing_arg: Option<NonNull<SEXP>>,
     /// A promise's value. Without it and `binding_type`: no promise is taken to have one, and `variables` shows it as such.
     promise_value: Option<unsafe extern "C-unwind" fn(SEXP) -> SEXP>,
@@ -55,6 +55,7 @@ static mut OWN_PENDING: c_int = 0;
 /// Stands for `R_interrupts_suspended`.
 static mut OWN_SUSPENDED: Rboolean = Rboolean::FALSE;
 
+/// What was found, once [`looked_up`] has been called.
 static NAMES: OnceLock<Names> = OnceLock::new();
 
 /// Looks everything up, once. Call it when libR is loaded, before a signal handler may ask.
@@ -62,12 +63,15 @@ pub(crate) fn looked_up() -> &'static Names {
     NAMES.get_or_init(Names::find)
 }
 
-/// The kinds of binding of `R_GetBindingType`.
+/// What `R_GetBindingType` gives for a binding to the marker of a missing argument.
 const BINDING_MISSING: c_int = 2;
+/// A promise without its value.
 const BINDING_DELAYED: c_int = 3;
+/// A promise with its value.
 const BINDING_FORCED: c_int = 4;
 
 impl Names {
+    /// Looks everything up.
     fn find() -> Names {
         // SAFETY: the names are R's, and what has them has these types wherever it exists.
         unsafe {
@@ -109,19 +113,19 @@ impl Names {
         is_due
     }
 
-    /// Notes an interrupt, or forgets it. Any thread, and signal context: R's own handler writes it so.
+    /// Sets R's flag of a pending interrupt, or clears it. Any thread, and signal context: R's own handler writes it so.
     pub(crate) fn set_interrupt_pending(&self, is_pending: bool) {
         // SAFETY: an int that is written whole, made to be set by a signal handler.
         unsafe { self.interrupts_pending.as_ptr().write_volatile(is_pending.into()) }
     }
 
-    /// Whether R holds interrupts back. R's thread.
+    /// Whether interrupts are suspended. R's thread.
     pub(crate) fn interrupts_are_suspended(&self) -> bool {
         // SAFETY: only R's thread writes it.
         unsafe { self.interrupts_suspended.as_ptr().read() != Rboolean::FALSE }
     }
 
-    /// Holds interrupts back, or no longer. R's thread.
+    /// Suspends interrupts, or no longer. R's thread.
     pub(crate) fn suspend_interrupts(&self, is_suspended: bool) {
         let value = if is_suspended { Rboolean::TRUE } else { Rboolean::FALSE };
         // SAFETY: made to be written so, on R's thread.
@@ -140,18 +144,28 @@ impl Names {
         self.gc_running.is_some_and(|running| unsafe { running() != 0 })
     }
 
-    /// What `name` is bound to in `env` itself; R's NULL where it is not bound.
+    /// What `name` is bound to in `env` itself, promises unforced; R's NULL where it is not bound, none where this R does not
+    /// tell. Does not jump.
     ///
     /// # Safety
-    /// R's thread; a symbol, and an environment whose binding of it is not active. May jump where the binding is a promise.
-    pub(crate) unsafe fn binding(&self, name: SEXP, env: SEXP) -> SEXP {
-        // SAFETY: the caller's promise. Nothing here has a destructor.
+    /// R's thread; a symbol, and an environment whose binding of it is not active.
+    pub(crate) unsafe fn binding_in_frame(&self, name: SEXP, env: SEXP) -> Option<SEXP> {
+        // SAFETY: the caller's promise.
         unsafe {
-            if let Some(get) = self.find_var_in_frame {
-                let value = get(env, name);
-                let unbound = self.unbound.map_or(null_mut(), |unbound| unbound.as_ptr().read());
-                return if value == unbound { super::R_NilValue } else { value };
-            }
+            let value = self.find_var_in_frame?(env, name);
+            let unbound = self.unbound.map_or(null_mut(), |unbound| unbound.as_ptr().read());
+            Some(if value == unbound { super::R_NilValue } else { value })
+        }
+    }
+
+    /// The value of `name` in `env` itself; R's NULL where it is not bound, or where this R does not tell. Forces a promise,
+    /// and may jump then.
+    ///
+    /// # Safety
+    /// R's thread; a symbol, and an environment; frames that are jumped over hold nothing with a destructor.
+    pub(crate) unsafe fn variable_in_frame(&self, name: SEXP, env: SEXP) -> SEXP {
+        // SAFETY: the caller's promise.
+        unsafe {
             match self.get_var {
                 Some(get) => get(name, env, Rboolean::FALSE, super::R_NilValue),
                 None => super::R_NilValue,
@@ -163,7 +177,7 @@ impl Names {
     /// where this R does not tell.
     ///
     /// # Safety
-    /// As for [`Names::binding`].
+    /// As for [`Names::binding_in_frame`].
     pub(crate) unsafe fn promise(&self, name: SEXP, env: SEXP) -> Option<bool> {
         // SAFETY: the caller's promise.
         unsafe {
@@ -186,7 +200,7 @@ impl Names {
     /// Whether `name` is bound in `env` to the marker of a missing argument.
     ///
     /// # Safety
-    /// As for [`Names::binding`]; the binding is no promise without its value.
+    /// As for [`Names::binding_in_frame`]; the binding is no promise without its value.
     pub(crate) unsafe fn is_missing(&self, name: SEXP, env: SEXP) -> bool {
         // SAFETY: the caller's promise.
         unsafe {
@@ -230,11 +244,13 @@ impl Names {
     }
 }
 
+/// The address of a name in the libraries that are loaded; null if it is not there.
 fn address(name: &CStr) -> *mut c_void {
     // SAFETY: dlsym takes a C string. libR is loaded globally.
     unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }
 }
 
+/// A variable of R.
 fn variable<T>(name: &CStr) -> Option<NonNull<T>> {
     NonNull::new(address(name).cast())
 }

@@ -6,10 +6,12 @@
 use super::internals::{Rboolean, SEXP};
 use libc::{c_char, c_int, c_uint, c_void};
 
+/// A device, as callbacks get it.
 pub type pDevDesc = *mut DevDesc;
+/// A graphics context, as callbacks get it.
 pub type pGEcontext = *mut R_GE_gcontext;
 
-/// How something is drawn.
+/// How something is drawn: colours, line, font. The fields are those of the header.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct R_GE_gcontext {
@@ -39,15 +41,21 @@ pub struct GEDevDesc {
 /// A callback that this engine only passes on.
 pub type Callback = Option<unsafe extern "C-unwind" fn()>;
 
+/// Draws text: position, text, rotation, horizontal adjustment.
 type Text = unsafe extern "C-unwind" fn(f64, f64, *const c_char, f64, f64, pGEcontext, pDevDesc);
+/// Draws between two corners.
 type Corners = unsafe extern "C-unwind" fn(f64, f64, f64, f64, pGEcontext, pDevDesc);
+/// Draws through points.
 type Points = unsafe extern "C-unwind" fn(c_int, *mut f64, *mut f64, pGEcontext, pDevDesc);
+/// Draws a raster image.
 type Raster =
     unsafe extern "C-unwind" fn(*mut c_uint, c_int, c_int, f64, f64, f64, f64, f64, Rboolean, pGEcontext, pDevDesc);
+/// Draws several polygons.
 type Polygons = unsafe extern "C-unwind" fn(*mut f64, *mut f64, c_int, *mut c_int, Rboolean, pGEcontext, pDevDesc);
+/// Draws glyphs.
 type Glyphs = unsafe extern "C-unwind" fn(c_int, *mut c_int, *mut f64, *mut f64, SEXP, f64, c_int, f64, pDevDesc);
 
-/// A device as its driver describes it.
+/// A device as its driver describes it: its size and its callbacks. The fields are those of the header.
 #[repr(C)]
 pub struct DevDesc {
     pub left: f64,
@@ -137,13 +145,21 @@ pub struct DevDesc {
 }
 
 unsafe extern "C-unwind" {
+    /// The current device; opens one when none is open.
     pub fn GEcurrentDevice() -> *mut GEDevDesc;
+    /// The device of a number.
     pub fn GEgetDevice(number: c_int) -> *mut GEDevDesc;
+    /// The number of a device.
     pub fn GEdeviceNumber(device: *mut GEDevDesc) -> c_int;
+    /// Closes a device.
     pub fn GEkillDevice(device: *mut GEDevDesc);
+    /// Draws what the display list of the device of this number holds on the current device.
     pub fn GEcopyDisplayList(from: c_int);
+    /// The graphics engine's description of a device.
     pub fn Rf_desc2GEDesc(dev: pDevDesc) -> *mut GEDevDesc;
+    /// The number of the current device; opens none.
     pub fn Rf_curDevice() -> c_int;
+    /// Makes the device of this number the current one.
     pub fn Rf_selectDevice(number: c_int) -> c_int;
 }
 

@@ -7,8 +7,8 @@
 //! The crate libR-sys would serve one R alone: its build script runs the R of the machine that builds and links its libR,
 //! it needs hard what newer versions of R hide, and its structures are those of one version.
 //!
-//! R leaves a function by `longjmp` when an error or an interrupt ends it. All functions are declared `C-unwind`, as each may:
-//! a frame of ours that calls one holds nothing with a destructor, unless the comment there says why it cannot jump.
+//! R leaves a function by `longjmp` when an error or an interrupt ends it, and most of these may: they are declared `C-unwind`.
+//! The module `runtime` has the rule for calls of them.
 
 #![expect(unsafe_code, reason = "declarations of R's C interface")]
 #![expect(non_snake_case, non_upper_case_globals, non_camel_case_types, reason = "the names are R's")]

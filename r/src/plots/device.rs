@@ -20,6 +20,8 @@ pub(crate) unsafe extern "C-unwind" fn adopt() -> SEXP {
         let plain = Box::new(std::ptr::read(dev));
         PLOTS.with(|plots| {
             let number = plots.opened;
+            // An error in a device's own `close` leaves it here, though R frees it.
+            plots.devices.retain(|device| device.dev != dev);
             plots.devices.push(Device {
                 dev,
                 plain,
@@ -131,7 +133,7 @@ unsafe extern "C-unwind" fn new_page(gc: pGEcontext, dev: pDevDesc) {
             device.is_changed = false;
             device.is_shown = false;
         }
-        plots.look();
+        plots.update_flags();
     });
 }
 
@@ -171,7 +173,7 @@ unsafe extern "C-unwind" fn close(dev: pDevDesc) {
     }
     PLOTS.with(|plots| {
         plots.devices.retain(|device| device.dev != dev);
-        plots.look();
+        plots.update_flags();
     });
 }
 

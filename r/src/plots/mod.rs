@@ -6,6 +6,6 @@ pub(crate) mod show;
 
 use crate::runtime::own::Native;
 
-/// What `bootstrap.R` calls of this room.
+/// What `bootstrap.R` calls of this module.
 pub(crate) const NATIVES: [Native; 2] =
     [(c"adopt", device::adopt as *const ()), (c"next_file", pages::next_file as *const ())];

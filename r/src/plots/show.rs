@@ -17,7 +17,7 @@ pub(crate) fn show(dev: pDevDesc, bytes: &[u8]) {
         let is_update = std::mem::replace(&mut device.is_shown, true);
         device.is_changed = false;
         let page = (device.page, is_update, device.plain.right, device.plain.bottom);
-        plots.look();
+        plots.update_flags();
         Some(page)
     });
     let Some((page, is_update, width, height)) = page else {
@@ -54,6 +54,7 @@ pub(crate) fn show_changes() {
     }
 }
 
+/// Shows the pages that `which` picks. Not while R collects garbage, and not in a forked child.
 fn show_pages(which: impl Fn(&Device) -> bool) {
     if fork::in_child() {
         return;
@@ -104,15 +105,16 @@ fn copy(dev: pDevDesc) -> Option<Vec<u8>> {
         ));
         libr::Rf_eval(call, own());
         libr::Rf_unprotect(5);
-        libr::Rf_curDevice()
     });
-    let drawn = opened.and_then(|_| {
+    let drawn = opened.and_then(|()| {
         // SAFETY: copies to the current device, which is the new one.
         api::at_top_level(|| unsafe { libr::GEcopyDisplayList(from) })
     });
-    // SAFETY: closes the new device, whatever became of it, and makes the former one current again.
+    // SAFETY: closes the new device, whatever became of it, and makes the former one current again. An error may have come after
+    // it was opened.
     api::at_top_level(|| unsafe {
-        if let Some(opened) = opened {
+        let opened = libr::Rf_curDevice();
+        if opened != before {
             libr::GEkillDevice(libr::GEgetDevice(opened));
         }
         libr::Rf_selectDevice(before);

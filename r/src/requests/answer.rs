@@ -20,8 +20,11 @@ use worker_protocol::questions::{self, Completeness, Place, Question};
 use worker_protocol::{Code, Refusal};
 
 /// What `requests.R` calls of this engine.
-const NATIVES: [Native; 3] =
-    [(c"judge", judge as *const ()), (c"unread", unread as *const ()), (c"length_of", length_of as *const ())];
+const NATIVES: [Native; 3] = [
+    (c"parse_status", parse_status as *const ()),
+    (c"unread", unread as *const ()),
+    (c"length_of", length_of as *const ()),
+];
 
 /// The environment of `requests.R`; null before the first request.
 static TOOLS: RThread<SEXP> = RThread::new(std::ptr::null_mut());
@@ -31,11 +34,12 @@ pub(crate) fn answer(engine: &Engine, request: &Request, is_debugging: bool) {
     interrupt::allow();
     let answer = work_out(request, is_debugging);
     interrupt::forbid();
-    // What an interrupt left noted was meant for the request.
-    interrupts::forget();
+    // An interrupt that is still pending was meant for the request.
+    interrupts::clear();
     engine.respond(request, answer);
 }
 
+/// The answer to a request.
 fn work_out(request: &Request, is_debugging: bool) -> Result<Value, Refusal> {
     match Question::of(&request.rpc)? {
         Question::IsComplete(code) => is_complete(code),
@@ -45,6 +49,7 @@ fn work_out(request: &Request, is_debugging: bool) -> Result<Value, Refusal> {
     }
 }
 
+/// `is_complete`: whether the code is whole, not finished or broken.
 fn is_complete(code: &str) -> Result<Value, Refusal> {
     let status = call(c"is_complete", Some(&code.replace("\r\n", "\n")), None)?;
     // SAFETY: `requests.R` gives one integer.
@@ -63,6 +68,7 @@ fn indent(code: &str) -> String {
     if line.ends_with(['{', '(', '[']) { own + "  " } else { own }
 }
 
+/// `complete`: what may stand for the end of the code before the cursor.
 fn complete(place: Place<'_>, is_debugging: bool) -> Result<Value, Refusal> {
     let before: String = place.code.chars().take(place.cursor).collect();
     let line = before.rsplit('\n').next().unwrap_or_default();
@@ -73,6 +79,7 @@ fn complete(place: Place<'_>, is_debugging: bool) -> Result<Value, Refusal> {
     Ok(questions::completions(texts.into_iter().zip(types), place.cursor.saturating_sub(length)..place.cursor))
 }
 
+/// `inspect`: the documentation of the name at the cursor.
 fn inspect(place: Place<'_>, is_debugging: bool) -> Result<Value, Refusal> {
     let name = name_at(place.code, place.cursor);
     let text =
@@ -80,6 +87,7 @@ fn inspect(place: Place<'_>, is_debugging: bool) -> Result<Value, Refusal> {
     Ok(questions::inspection(text.first().map(String::as_str)))
 }
 
+/// `variables`: names, types and summaries.
 fn variables(is_debugging: bool) -> Result<Value, Refusal> {
     let found = call(c"variables", None, Some(is_debugging))?;
     let [names, types, summaries] = [0, 1, 2].map(|index| part(found, index));
@@ -87,14 +95,15 @@ fn variables(is_debugging: bool) -> Result<Value, Refusal> {
     Ok(questions::variables(found.map(|((name, kind), summary)| (name, kind, summary))))
 }
 
+/// The strings of one part of a list.
 fn part(list: SEXP, index: isize) -> Vec<String> {
     // SAFETY: `requests.R` gives lists of as many parts as are asked for here.
     api::strings(unsafe { libr::VECTOR_ELT(list, index) })
 }
 
-/// Calls a function of `requests.R`; nothing that it prints or raises is heard of.
+/// Calls a function of `requests.R`. What it prints is dropped; an error or an interrupt in it refuses the request.
 fn call(function: &CStr, text: Option<&str>, is_debugging: Option<bool>) -> Result<SEXP, Refusal> {
-    let seen = conditions::set_aside();
+    let seen = conditions::save();
     // SAFETY: every value is protected until it is used; nothing here has a destructor.
     let evaluate = || unsafe {
         if TOOLS.get().is_null() {
@@ -110,16 +119,17 @@ fn call(function: &CStr, text: Option<&str>, is_debugging: Option<bool>) -> Resu
                 arguments = libr::Rf_cons(value, arguments);
             }
         }
+        // `requests.R` has the symbols, so to ask for them allocates nothing.
         let arguments = libr::Rf_protect(libr::Rf_cons(api::symbol(function), arguments));
         let call = libr::Rf_protect(libr::Rf_lcons(api::symbol(c"run"), arguments));
-        let result = libr::Rf_eval(call, TOOLS.get());
-        // Kept there while it is read.
+        let result = libr::Rf_protect(libr::Rf_eval(call, TOOLS.get()));
+        // The binding keeps it alive while it is read.
         libr::Rf_defineVar(api::symbol(c"result"), result, TOOLS.get());
-        libr::Rf_unprotect(4);
+        libr::Rf_unprotect(5);
         result
     };
     let result = muted(|| api::at_top_level(evaluate));
-    conditions::put_back(seen);
+    conditions::restore(seen);
     result.ok_or_else(|| Refusal::new(Code::Internal, "R raised an error or an interrupt over the request"))
 }
 
@@ -136,9 +146,10 @@ unsafe fn prepare() {
     }
 }
 
-unsafe extern "C-unwind" fn judge(code: SEXP) -> SEXP {
+/// `.Call`: what the parser says of a character vector, as R's number for it.
+unsafe extern "C-unwind" fn parse_status(code: SEXP) -> SEXP {
     // SAFETY: `requests.R` passes a string; a new value is given back at once.
-    unsafe { libr::Rf_ScalarInteger(source::judge(code).0) }
+    unsafe { libr::Rf_ScalarInteger(source::status(code).0) }
 }
 
 /// Why a name is not to be read: 1 for no reason, 2 since it is bound to a promise that has no value yet, 3 since it is bound to
@@ -157,6 +168,7 @@ unsafe extern "C-unwind" fn unread(name: SEXP, env: SEXP) -> SEXP {
     }
 }
 
+/// `.Call`: the length of a value, no method of the user's called.
 unsafe extern "C-unwind" fn length_of(value: SEXP) -> SEXP {
     // SAFETY: any value has a length in this sense.
     unsafe { libr::Rf_ScalarReal(libr::Rf_xlength(value) as f64) }

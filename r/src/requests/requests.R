@@ -1,7 +1,7 @@
 # Evaluated at the first request, in an environment of its own below that of bootstrap.R: what the requests are worked out with.
 # Nothing here calls methods of the user's, walks a whole object, or forces a promise.
 
-# Runs one of the functions below; what it warns of is nobody's business.
+# Runs one of the functions below, without its warnings.
 run <- function(f, ...) {
     old <- options(warn = -1L)
     on.exit(options(old))
@@ -9,7 +9,7 @@ run <- function(f, ...) {
 }
 
 # 0: whole, 2: not finished, 3: broken.
-is_complete <- function(code) tryCatch(.Call(judge, code), error = function(e) 3L)
+is_complete <- function(code) tryCatch(.Call(parse_status, code), error = function(e) 3L)
 
 # Where names are looked up: in the innermost frame when a debugger asks.
 place <- function(debugging) {

@@ -9,10 +9,13 @@ enum Kind {
     Operator,
     /// What takes a component or a member: `$`, `@`, `::`, `:::`.
     Link,
+    /// An opening parenthesis.
     Opening,
+    /// Anything else.
     Other,
 }
 
+/// A token and where it is, in code points.
 #[derive(Debug, Clone, Copy)]
 struct Token {
     kind: Kind,
@@ -26,6 +29,7 @@ const OPERATORS: [&str; 26] = [
     "!", "&", "|", "~", "?", ":",
 ];
 
+/// The tokens of a source.
 fn tokens(source: &[char]) -> Vec<Token> {
     let mut tokens = Vec::new();
     let mut at = 0;

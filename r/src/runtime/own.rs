@@ -14,7 +14,7 @@ pub(crate) type Native = (&'static CStr, *const ());
 /// The environment that `bootstrap.R` makes, or null before that.
 static OWN: RThread<SEXP> = RThread::new(null_mut());
 
-/// What R prints is dropped: something of ours runs, and nobody is to hear of it.
+/// What R prints is dropped, since R code of the worker runs.
 static IS_MUTED: RThread<bool> = RThread::new(false);
 
 /// Whether what R prints is to be dropped.
@@ -24,9 +24,10 @@ pub(crate) fn is_muted() -> bool {
 
 /// Runs `body` with what R prints dropped. `body` does not jump.
 pub(crate) fn muted<T>(body: impl FnOnce() -> T) -> T {
+    let before = IS_MUTED.get();
     IS_MUTED.set(true);
     let result = body();
-    IS_MUTED.set(false);
+    IS_MUTED.set(before);
     result
 }
 
@@ -72,35 +73,48 @@ pub(crate) fn bind(natives: &[Native], env: SEXP) {
         // SAFETY: a function pointer is as large as any other; the value is protected until it is bound.
         unsafe {
             let function = std::mem::transmute::<*const (), libr::DL_FUNC>(function);
-            let pointer = libr::R_MakeExternalPtrFn(function, api::symbol(c"native symbol"), api::nil());
-            libr::Rf_defineVar(api::symbol(name), libr::Rf_protect(pointer), env);
+            let tag = api::symbol(c"native symbol");
+            // A symbol that is new is allocated, so the value is protected before that.
+            let pointer = libr::Rf_protect(libr::R_MakeExternalPtrFn(function, tag, api::nil()));
+            libr::Rf_defineVar(api::symbol(name), pointer, env);
             libr::Rf_unprotect(1);
         }
     }
 }
 
-/// Evaluates a call of a function of ours without arguments; none when it failed.
-pub(crate) fn call(name: &CStr) -> Option<SEXP> {
+/// Evaluates a call of a function of ours without arguments, and gives what `read` makes of the value before anything can
+/// collect that; none when it failed, or before R is up.
+fn call_and<T: Copy>(name: &CStr, read: impl FnOnce(SEXP) -> T + Copy) -> Option<T> {
     if !is_up() {
         return None;
     }
-    // SAFETY: the call is protected while it is evaluated.
+    // SAFETY: call and value are protected until the last use.
     api::at_top_level(|| unsafe {
         let call = libr::Rf_protect(libr::Rf_lang1(api::symbol(name)));
-        let value = libr::Rf_eval(call, own());
-        libr::Rf_unprotect(1);
+        let result = read(libr::Rf_protect(libr::Rf_eval(call, own())));
+        libr::Rf_unprotect(2);
+        result
+    })
+}
+
+/// Evaluates a call of a function of ours without arguments; none when it failed. The value stays bound in the worker's
+/// environment, and so alive, until the next call of this.
+pub(crate) fn call(name: &CStr) -> Option<SEXP> {
+    call_and(name, |value| {
+        // SAFETY: the value is protected, and the environment is preserved.
+        unsafe { libr::Rf_defineVar(api::symbol(c"kept"), value, own()) };
         value
     })
 }
 
-/// Calls a function of ours for what it does; it raises nothing and prints nothing.
+/// Calls a function of ours for what it does, without interrupts. What it raises ends it, and what it prints is dropped.
 pub(crate) fn run_quietly(function: &CStr) {
-    muted(|| api::without_interrupts(|| call(function)));
+    muted(|| api::without_interrupts(|| call_and(function, |_| ())));
 }
 
-/// The truth value that a function of ours gives, which raises nothing and prints nothing.
-pub(crate) fn is_so(function: &CStr) -> bool {
+/// The truth value that a function of ours gives, called as by [`run_quietly`]; false when it failed.
+pub(crate) fn is_true(function: &CStr) -> bool {
     // SAFETY: reads the one truth value.
-    let is_so = || call(function).is_some_and(|value| unsafe { libr::Rf_asLogical(value) } == 1);
-    muted(|| api::without_interrupts(is_so))
+    let read = |value| unsafe { libr::Rf_asLogical(value) } == 1;
+    muted(|| api::without_interrupts(|| call_and(function, read))).unwrap_or(false)
 }

@@ -1,16 +1,17 @@
-//! The session that R serves, and how far it has come.
+//! The session that R serves, and the phase it is in.
 
 use super::thread::RThread;
 use worker_core::engine::Engine;
 
 /// The session, once it is open.
 static ENGINE: RThread<Option<Engine>> = RThread::new(None);
+/// The phase it is in.
 static PHASE: RThread<Phase> = RThread::new(Phase::Starting);
 
-/// How far the session has come.
+/// The phase of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// R comes up; profiles run.
+    /// R starts; profiles run.
     Starting,
     /// Between cells.
     Idle,
@@ -23,22 +24,22 @@ pub(crate) fn open(engine: Engine) {
     ENGINE.with(|place| *place = Some(engine));
 }
 
-/// The session. It is open before any callback can run.
+/// A handle on the session, which is opened before any callback can run. It has a destructor: hold it only where nothing jumps.
 pub(crate) fn engine() -> Engine {
     ENGINE.with(|engine| engine.clone()).expect("the session is opened before R is")
 }
 
-/// Runs `body` with the session, without a handle of its own.
+/// Runs `body`, which calls nothing of R's, with the session and gives its result; true when none is open.
 pub(crate) fn with_engine(body: impl FnOnce(&Engine) -> bool) -> bool {
     ENGINE.with(|engine| engine.as_ref().is_none_or(body))
 }
 
-/// How far the session has come.
+/// The phase that the session is in.
 pub(crate) fn phase() -> Phase {
     PHASE.get()
 }
 
-/// It has come so far.
+/// The session enters a phase.
 pub(crate) fn set_phase(phase: Phase) {
     PHASE.set(phase);
 }

@@ -14,6 +14,7 @@ pub(crate) struct RThread<T>(UnsafeCell<T>);
 unsafe impl<T> Sync for RThread<T> {}
 
 impl<T> RThread<T> {
+    /// A static with this value.
     pub(crate) const fn new(value: T) -> RThread<T> {
         RThread(UnsafeCell::new(value))
     }
@@ -26,10 +27,12 @@ impl<T> RThread<T> {
 }
 
 impl<T: Copy> RThread<T> {
+    /// A copy of the value.
     pub(crate) fn get(&self) -> T {
         self.with(|value| *value)
     }
 
+    /// Replaces the value.
     pub(crate) fn set(&self, value: T) {
         self.with(|place| *place = value);
     }

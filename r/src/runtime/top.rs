@@ -1,10 +1,10 @@
-//! Whether a call is active in R: at the top level its own prompt asks, or prints a value.
+//! Whether a call is active in R. If none is, R's own prompt reads, or prints a value.
 
 use super::own;
 use super::thread::RThread;
 use crate::libr::{self, by_name::looked_up};
 
-/// R's innermost context while its own prompt asks; none before R is set up, or where R does not tell.
+/// R's innermost context while its own prompt reads; none before R is set up, or where R hides its contexts.
 static TOP: RThread<Option<*mut libr::Context>> = RThread::new(None);
 /// R is set up.
 static IS_SET_UP: RThread<bool> = RThread::new(false);
@@ -22,6 +22,6 @@ pub(crate) fn is_at_top() -> bool {
     }
     match looked_up().context() {
         Some(context) => TOP.get() == Some(context),
-        None => !own::is_up() || own::is_so(c"is_at_top"),
+        None => !own::is_up() || own::is_true(c"is_at_top"),
     }
 }

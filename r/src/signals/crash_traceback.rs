@@ -1,7 +1,7 @@
-//! R's calls in the last words of a crash, as R itself tells them when it dies.
+//! R's active calls in what a session says when it crashes, as R itself prints them in such a case.
 //!
-//! Only R can list its calls, and what R is after a fault nobody knows: it may fault again, or wait for ever for a lock of the
-//! allocator. So a copy of the process asks it, on a stack of its own, and this one waits for the copy for a short while only.
+//! Only R can list its calls, and after a fault R may fault again, or wait for ever for a lock of the allocator. So a copy of the
+//! process asks it, on a stack of its own, and this one waits for the copy for [`COPY_TIMEOUT`] at most.
 
 #![expect(unsafe_code, reason = "a signal handler, and a copy of the process")]
 
@@ -17,14 +17,15 @@ use worker_core::signals::{crash, interrupt};
 /// What a fault in native code ends in.
 const SIGNALS: [c_int; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT];
 /// How long the copy may take.
-const PATIENCE: Duration = Duration::from_millis(500);
+const COPY_TIMEOUT: Duration = Duration::from_millis(500);
 /// The size of the stack that the copy works on.
 const STACK: usize = 8 << 20;
 
-/// The handlers that were there before, which say the last words.
+/// The session's own handlers, which say how it ended.
 static BEFORE: RThread<[Option<libc::sigaction>; SIGNALS.len()]> = RThread::new([None; SIGNALS.len()]);
-/// Where what is to be said is noted.
+/// The descriptor that the copy writes the calls to.
 static NOTES: AtomicI32 = AtomicI32::new(-1);
+/// A fault has been handled; another one is not asked about.
 static HAS_COME: AtomicBool = AtomicBool::new(false);
 
 /// Puts the handlers before those of the session.
@@ -46,6 +47,7 @@ pub(crate) fn install() {
     }
 }
 
+/// The handler of faults: has the calls noted, then calls the handler that was there before.
 extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     if interrupt::is_main_thread() && !fork::in_child() && !HAS_COME.swap(true, SeqCst) {
         note_calls();
@@ -53,7 +55,7 @@ extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void
     let before = BEFORE.with(|all| SIGNALS.iter().position(|&known| known == signal).and_then(|place| all[place]));
     if let Some(before) = before {
         type Handler = extern "C" fn(c_int, *mut siginfo_t, *mut c_void);
-        // SAFETY: it is a handler of this kind, as `install` has looked.
+        // SAFETY: it is a handler of this kind, as `install` has checked.
         unsafe { std::mem::transmute::<usize, Handler>(before.sa_sigaction)(signal, info, context) }
     }
 }
@@ -70,7 +72,7 @@ fn note_calls() {
         let begun = Instant::now();
         let mut status = 0;
         while pid > 0 && libc::waitpid(pid, &mut status, libc::WNOHANG) == 0 {
-            if begun.elapsed() > PATIENCE {
+            if begun.elapsed() > COPY_TIMEOUT {
                 libc::kill(pid, libc::SIGKILL);
                 libc::waitpid(pid, &mut status, 0);
                 return;

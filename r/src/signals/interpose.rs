@@ -1,18 +1,20 @@
-//! A few functions of C's library as libR is to see them: `signal`, and what starts commands and reads their output.
+//! Functions of C's library in whose place libR calls the engine's: `signal`, and what starts commands and reads their output.
 //!
-//! Around each wait of its own R installs a handler by `signal()`, which jumps out of the wait. It would see every copy of an
-//! interrupt, and put ours back without what it was installed with. So libR's `signal` is led here: R's handler is noted, and
-//! called by ours for the interrupts that count. And after `system()`, also with `intern = TRUE`, R does not look whether an
-//! interrupt has come before much else has happened: a handler of the user's around the call alone would not see it. What was
-//! drawn before a command or another child begins is shown before what that prints. Where libR cannot be led here its own way
-//! remains.
+//! Around each of its waits R installs a handler by `signal()` that jumps out of the wait. It would be called for both signals of
+//! one interrupt, and R would put ours back without the flags of `sigaction`. So libR's calls of `signal` come here: R's
+//! handler is stored, and ours calls it for the interrupts that count. After `system()`, also with `intern = TRUE`, R does not
+//! check for an interrupt at once, and a handler of the user's around the call alone would not be called: so it is raised here.
+//! Pictures are shown before a command or another child starts, and so before what that prints. Where the entries in libR's
+//! table cannot be changed, R does as it does without them.
 
 #![expect(unsafe_code, reason = "changes an entry of libR's table of imported functions")]
 
 use crate::libr::by_name::looked_up;
+use crate::runtime::api;
 use libc::{c_char, c_int, c_void, sighandler_t};
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering::SeqCst};
+use worker_core::process::fork;
 use worker_core::signals::interrupt;
 
 /// The handler that R believes to be installed; 0: the worker's.
@@ -29,9 +31,10 @@ pub(crate) fn pass_on() {
     }
 }
 
-/// Stands for the worker's handler in what R is told.
+/// What `signal` gives R for the worker's handler. Its address counts; it is not called.
 unsafe extern "C-unwind" fn own(_signal: c_int) {}
 
+/// The address that stands for the worker's handler.
 fn own_address() -> sighandler_t {
     own as *const () as sighandler_t
 }
@@ -48,7 +51,7 @@ unsafe extern "C-unwind" fn signal(number: c_int, handler: sighandler_t) -> sigh
     }
     let before = HANDLER.swap(if is_own { 0 } else { handler }, SeqCst);
     if !is_own && looked_up().interrupt_is_pending() {
-        // R has looked for it before it called this, so an interrupt that came in between would wait for the end of the wait.
+        // R checked the flag before it called this, so an interrupt that came in between would be raised only after the wait.
         pass_on();
     }
     if before == 0 { own_address() } else { before }
@@ -56,6 +59,7 @@ unsafe extern "C-unwind" fn signal(number: c_int, handler: sighandler_t) -> sigh
 
 /// `system`, as libR calls it: an interrupt that came meanwhile acts at once.
 unsafe extern "C-unwind" fn system(command: *const c_char) -> c_int {
+    api::reserve();
     crate::plots::show::show_new_pages();
     // SAFETY: what libR asked for. Nothing here has a destructor when R jumps.
     unsafe {
@@ -65,7 +69,8 @@ unsafe extern "C-unwind" fn system(command: *const c_char) -> c_int {
     }
 }
 
-/// Raises the interrupt that R has noted, if it has and may. SIGPROF is what R may have blocked around the caller.
+/// Raises an interrupt that is pending, unless interrupts are suspended: jumps then. R may have blocked SIGPROF around the
+/// caller.
 unsafe fn act_on_interrupt() {
     if !looked_up().interrupt_is_pending() {
         return;
@@ -84,14 +89,17 @@ unsafe fn act_on_interrupt() {
 
 /// `popen`, as libR calls it.
 unsafe extern "C-unwind" fn popen(command: *const c_char, mode: *const c_char) -> *mut libc::FILE {
+    api::reserve();
     crate::plots::show::show_new_pages();
     // SAFETY: what libR asked for.
     unsafe { libc::popen(command, mode) }
 }
 
-/// A fork, by whomever: `parallel` and R's own commands with a time limit. Any thread.
+/// Called before each `fork`: by `parallel`, by R for a command with a time limit, by any library. Any thread.
 unsafe extern "C" fn before_fork() {
-    if interrupt::is_main_thread() {
+    if interrupt::is_main_thread() && !fork::in_child() && crate::plots::show::has_new_page() {
+        // R jumps out of the fork here when its protection stack is full: then there is none, and R's error says why.
+        api::reserve();
         crate::plots::show::show_new_pages();
     }
 }
@@ -99,11 +107,12 @@ unsafe extern "C" fn before_fork() {
 /// The child that libR waits for and nothing else; 0: none.
 static AWAITED: AtomicI32 = AtomicI32::new(0);
 
-/// `waitpid`, as libR calls it: the child that it waits for is known.
+/// `waitpid`, as libR calls it: notes the child that R waits for.
 unsafe extern "C-unwind" fn waitpid(pid: libc::pid_t, status: *mut c_int, options: c_int) -> libc::pid_t {
     let is_wait = pid > 0 && options & libc::WNOHANG == 0;
     AWAITED.store(if is_wait { pid } else { 0 }, SeqCst);
-    // SAFETY: what libR asked for. A handler of R's may jump away from here, and leave the child named; see `strike_awaited`.
+    // SAFETY: what libR asked for. A handler of R's may jump away from here, and leave AWAITED set; see
+    // `interrupt_awaited_child`.
     let ended = unsafe { libc::waitpid(pid, status, options) };
     AWAITED.store(0, SeqCst);
     ended
@@ -111,7 +120,7 @@ unsafe extern "C-unwind" fn waitpid(pid: libc::pid_t, status: *mut c_int, option
 
 /// Sends SIGINT to the process group of the child that R waits for, if that leads one: R 4.5 and newer run the commands of
 /// `pipe()` in groups of their own, which no interrupt of the session's group reaches. Any thread.
-pub(crate) fn strike_awaited() {
+pub(crate) fn interrupt_awaited_child() {
     let pid = AWAITED.load(SeqCst);
     // The interrupt may be over, and the child one of the next cell.
     if pid == 0 || !looked_up().interrupt_is_pending() {
@@ -175,7 +184,7 @@ unsafe extern "C-unwind" fn pclose(stream: *mut libc::FILE) -> c_int {
     }
 }
 
-/// Leads libR's calls of these functions here.
+/// Changes libR's table of imported functions, and registers [`before_fork`]. Before R runs.
 pub(crate) fn install() {
     // SAFETY: the table is libR's, which stays loaded, as this library does; nothing of R runs yet.
     unsafe {
@@ -185,12 +194,12 @@ pub(crate) fn install() {
             return;
         }
         let mut base = info.dli_fbase as usize;
-        libc::dl_iterate_phdr(Some(look_at), (&raw mut base).cast());
+        libc::dl_iterate_phdr(Some(visit_object), (&raw mut base).cast());
     }
 }
 
-/// Looks for the object that is loaded at the address that `data` points to.
-unsafe extern "C" fn look_at(info: *mut libc::dl_phdr_info, _size: usize, data: *mut c_void) -> c_int {
+/// Called for each loaded object: changes the table of the one that is loaded at the address that `data` points to.
+unsafe extern "C" fn visit_object(info: *mut libc::dl_phdr_info, _size: usize, data: *mut c_void) -> c_int {
     // SAFETY: the loader passes a valid description; `data` is the address that `install` passed.
     unsafe {
         let info = &*info;
@@ -206,6 +215,7 @@ unsafe extern "C" fn look_at(info: *mut libc::dl_phdr_info, _size: usize, data: 
     1
 }
 
+/// Tags of the dynamic section, as in `elf.h`.
 const DT_PLTRELSZ: u64 = 2;
 const DT_STRTAB: u64 = 5;
 const DT_SYMTAB: u64 = 6;

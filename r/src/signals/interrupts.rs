@@ -1,4 +1,4 @@
-//! SIGINT and R: noting an interrupt, passing it on to a wait of R's, and forgetting what is over.
+//! SIGINT and R: setting R's flag, ending a wait of R's, and clearing a flag that was meant for what is over.
 
 use super::{interpose, resend};
 use crate::cell::conditions;
@@ -12,31 +12,31 @@ pub(crate) fn install() {
     }
 }
 
-/// An interrupt has reached R's thread, in signal context: jumps when R waits where it allows for that.
+/// The session's handler of SIGINT, on R's thread and in signal context: jumps when R waits in a call that its own handler ends.
 extern "C" fn on_interrupt() {
     conditions::note_sigint();
     interpose::pass_on();
     note();
 }
 
-/// Tells R of an interrupt. Any thread, and signal context.
+/// Sets R's flag that an interrupt is pending. Any thread, and signal context.
 extern "C" fn note() {
     conditions::note_sigint();
     looked_up().set_interrupt_pending(true);
     resend::wake();
 }
 
-/// Starts the thread that helps an interrupt into a child that is just starting.
+/// Starts the thread that sends an interrupt again for as long as R has not raised it.
 pub(crate) fn start_resending() {
     resend::start(note);
 }
 
-/// R has noted an interrupt and not acted on it.
+/// Whether R's flag is set: an interrupt has come, and R has not raised it yet. Any thread.
 pub(crate) fn is_pending() -> bool {
     looked_up().interrupt_is_pending()
 }
 
-/// An interrupt that R has noted and not acted on was meant for what is over.
-pub(crate) fn forget() {
+/// Clears R's flag: the interrupt was meant for what is over. R's thread.
+pub(crate) fn clear() {
     looked_up().set_interrupt_pending(false);
 }

@@ -1,4 +1,4 @@
-//! Interrupts on their way into R, and the last words of a crash.
+//! How interrupts reach R, the functions of C's library that libR is led to, and R's calls after a fault.
 
 #[cfg(target_os = "linux")]
 pub(crate) mod crash_traceback;

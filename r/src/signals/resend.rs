@@ -1,9 +1,9 @@
-//! Helps an interrupt that came in the moment before R began to wait for a child.
+//! Sends an interrupt again that came in the moment before R began to wait for a child.
 //!
-//! R notes an interrupt and acts on it where it looks; `system()` and `system(intern = TRUE)` do not look before the child has
-//! ended, and of a pipe's command not before it has read and closed that. While an interrupt stays noted, this thread sends it to
-//! the session's processes again, and to the command that R waits for. And what arrives when
-//! `system()` has just begun to ignore SIGINT is lost: this thread notes it then.
+//! R sets a flag and raises the interrupt where it checks that; `system()` and `system(intern = TRUE)` check it only when the
+//! child has ended, and a read of a pipe when the command has closed that. While the flag is set, this thread sends SIGINT to the
+//! session's processes again, and to the command that R waits for. And a SIGINT that arrives when `system()` has just begun to
+//! ignore it is lost: this thread sets R's flag then.
 
 #![expect(unsafe_code, reason = "an eventfd that a signal handler writes to, and R's flag")]
 
@@ -17,13 +17,13 @@ use worker_core::signals::interrupt;
 /// What wakes the thread.
 static WAKE: AtomicI32 = AtomicI32::new(-1);
 
-/// Where descriptors of our own begin.
+/// The lowest number for a descriptor of ours.
 const FIRST_OWN_FD: i32 = 10;
 
-/// How long R has to act on an interrupt by itself.
-const PATIENCE: Duration = Duration::from_millis(30);
+/// How long R has to raise an interrupt by itself, and how long this thread waits before it sends the next.
+const INTERVAL: Duration = Duration::from_millis(30);
 
-/// Starts the thread; `note` tells R of an interrupt. Without it, which costs little, interrupts still do what R's own do.
+/// Starts the thread; `note` sets R's flag. Where that fails, interrupts still do what they do in plain R.
 pub(crate) fn start(note: extern "C" fn()) {
     // SAFETY: a new descriptor, or -1, moved out of the way of what users number by hand.
     let fd = unsafe {
@@ -48,7 +48,7 @@ pub(crate) fn start(note: extern "C" fn()) {
     }
 }
 
-/// An interrupt is on its way. Called on the control thread, and where R is told of it in signal context.
+/// Wakes the thread: an interrupt has been sent. Any thread, and signal context.
 pub(crate) extern "C" fn wake() {
     let fd = WAKE.load(SeqCst);
     if fd >= 0 {
@@ -58,19 +58,20 @@ pub(crate) extern "C" fn wake() {
     }
 }
 
+/// The thread.
 fn run(fd: libc::c_int, note: extern "C" fn()) {
     sys::block_signals_in_this_thread();
     let mut count = 0u64;
     // SAFETY: the buffer is as long as an eventfd asks for.
     while unsafe { libc::read(fd, (&raw mut count).cast(), 8) } == 8 {
-        std::thread::sleep(PATIENCE);
+        std::thread::sleep(INTERVAL);
         if interrupt::take_lost_strike() {
             note();
         }
         while looked_up().interrupt_is_pending() {
             descendants::interrupt_group(|| looked_up().interrupt_is_pending());
-            interpose::strike_awaited();
-            std::thread::sleep(PATIENCE);
+            interpose::interrupt_awaited_child();
+            std::thread::sleep(INTERVAL);
         }
     }
 }

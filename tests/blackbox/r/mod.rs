@@ -3,6 +3,7 @@
 mod cells;
 mod examples;
 mod interrupts;
+mod jumps;
 mod life;
 mod outcomes;
 mod plots;
