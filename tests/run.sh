@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need, then runs all of them: formatting, lints, unit tests, and the real binary as a black box.
+# Installs what the tests need, then runs all of them: formatting, lints, other checks, unit tests, and the real binary as a
+# black box.
 set -eu
 cd "$(dirname "$0")/.."
 . tests/setup.sh
@@ -21,7 +22,10 @@ if cargo clippy --version >/dev/null 2>&1; then
     PYO3_BUILD_EXTENSION_MODULE=1 PYO3_NO_PYTHON=1 WORKER_SKIP_ENGINES=1 CARGO_TARGET_DIR=target/clippy \
         cargo clippy --quiet --workspace --all-targets -- -D warnings
 fi
+bash tests/checks.sh
 # The parts of the engine for R that are plain data are tested by themselves.
 say "cargo test"
 cargo test --no-fail-fast
+say "cargo test: what of the engine for Python needs no interpreter"
+PYO3_BUILD_EXTENSION_MODULE=1 PYO3_NO_PYTHON=1 cargo test --package worker-python --test plain
 say "All tests passed."

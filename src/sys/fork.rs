@@ -67,7 +67,7 @@ fn emptied_in_copies(value: i32) -> Option<*mut AtomicI32> {
 /// Whether this process has a copy of the session's memory: user code has forked it, in whatever way.
 ///
 /// A child that shares the memory instead (`vfork`) is not told from the session: what it prints is the session's, as it is
-/// written into the session's own buffer. Where it matters who dies, ask [`is_own_process`].
+/// written into the session's own buffer. Where it matters who dies, ask `is_own_process`.
 pub fn in_child() -> bool {
     let mark = MARK.load(SeqCst);
     if mark.is_null() {

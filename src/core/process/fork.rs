@@ -34,7 +34,7 @@ pub fn print(stream: Stream, bytes: &[u8]) {
     }
 }
 
-/// Writes what [`print`] holds back.
+/// Writes what [`print()`] holds back.
 pub fn flush_print() {
     let mut printed = PRINTED.lock();
     write_raw(Stream::Stdout, &printed);

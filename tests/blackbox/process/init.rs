@@ -1,7 +1,7 @@
 //! PID 1 of a container: an init with the worker as its child.
 
-use crate::process::limits::can_limit;
 use crate::support::harness::{Session, bare_launch, launch_on};
+use crate::support::limits::can_limit;
 use crate::support::pythons;
 use std::process::Command;
 use worker_client::{Launch, Reason};

@@ -2,6 +2,7 @@
 //! too, and told; or no session at all.
 
 use crate::support::harness::{LIMIT, Session, WORKER, bare_launch, launch, launch_on};
+use crate::support::limits::can_limit;
 use crate::support::peer::{Listening, Peer, command};
 use crate::support::pythons;
 use serde_json::{Value, json};
@@ -9,21 +10,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 use worker_client::{Launch, Reason};
-
-/// Whether this machine can enforce these limits; where it cannot, the worker must say so and not start.
-pub fn can_limit(words: &[&str]) -> bool {
-    let mut worker = command();
-    let output = worker.args(["--ipc", "stdio"]).args(words).stdin(Stdio::null()).output().unwrap();
-    if output.status.success() {
-        return true;
-    }
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
-    let said = String::from_utf8_lossy(&output.stderr);
-    let tells = ["Delegate=yes", "Landlock", "seccomp"].iter().any(|word| said.contains(word));
-    assert!(tells && output.stdout.is_empty(), "{said}");
-    eprintln!("{words:?} is refused here: {said}");
-    false
-}
 
 fn with(launch: Launch, words: &[&str]) -> Launch {
     words.iter().fold(launch, |launch, word| launch.arg(*word))

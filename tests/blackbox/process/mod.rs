@@ -1,15 +1,11 @@
 //! The process: signals, interrupts, ends, crashes, limits, children.
 
 mod circumstances;
-mod crashes;
-mod death;
 mod descendants;
-mod exits;
-mod faults;
+mod ends;
 mod init;
 mod interrupts;
 mod isolation;
 mod limits;
-mod lost;
 mod startup;
-pub mod storms;
+mod storms;

@@ -1,7 +1,6 @@
 //! L5: a start that fails says what is wrong, at once and in the right place; and what a start that succeeds says.
 
-use crate::python::layouts::launch_of;
-use crate::support::harness::{LIMIT, Session, WORKER, bare_launch, launch, launch_on};
+use crate::support::harness::{LIMIT, Session, WORKER, bare_launch, launch, launch_of, launch_on};
 use crate::support::pythons;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

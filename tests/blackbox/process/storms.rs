@@ -2,27 +2,12 @@
 
 use crate::support::harness::{Session, launch};
 use crate::support::pythons::for_each_python;
+use crate::support::random::Random;
 use std::time::Duration;
 use worker_client::{Event, Ready};
 use worker_protocol::Outcome;
 
 const PATIENT: Duration = Duration::from_secs(150);
-
-/// A small generator of our own, so that a failure can be repeated.
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % limit
-    }
-}
 
 /// Cells of which some end by themselves at about the moment when the interrupt comes.
 const CELLS: [&str; 8] = [

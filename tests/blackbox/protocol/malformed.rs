@@ -1,7 +1,7 @@
 //! L7: every kind of bad line gets its answer, and nothing is lost.
 
-use crate::process::storms::Random;
 use crate::support::harness::Session;
+use crate::support::random::Random;
 use serde_json::{Value, json};
 use std::time::Duration;
 use worker_client::{Batch, Event};

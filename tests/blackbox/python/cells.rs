@@ -1,7 +1,7 @@
 //! P1 to P3: a cell is compiled whole, its value is printed, and user code cannot take the session's tools away.
 
 use crate::support::harness::Session;
-use crate::support::pythons::{self, for_each_python};
+use crate::support::pythons::{self, for_each_python, prompt_prints};
 
 #[test]
 fn p1_a_cell_that_does_not_compile_has_no_side_effect() {
@@ -156,25 +156,4 @@ fn p3_nothing_of_ours_lives_in_main() {
         s.says("import __main__\nprint(__main__.__dict__ is globals(), hasattr(__main__, '__file__'))", "True False\n");
         s.says("print(sorted(n for n in dir() if 'worker' in n.lower()), __doc__, __package__)", "[] None None\n");
     }
-}
-
-/// What the interpreter's own prompt prints for a line.
-pub fn prompt_prints(python: &pythons::Python, line: &str) -> String {
-    use std::io::Write;
-    use std::process::{Command, Stdio};
-    let mut command = Command::new(&python.path);
-    for name in pythons::CLEARED {
-        command.env_remove(name);
-    }
-    let mut child = command
-        .args(["-i", "-q"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the interpreter runs");
-    let mut stdin = child.stdin.take().expect("piped");
-    stdin.write_all(line.as_bytes()).and_then(|()| stdin.write_all(b"\n")).expect("it reads");
-    drop(stdin);
-    String::from_utf8(child.wait_with_output().expect("it ends").stdout).expect("UTF-8")
 }

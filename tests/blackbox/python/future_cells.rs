@@ -101,7 +101,7 @@ fn p8_asyncio_run_works_before_and_after_await() {
 fn p8_a_traceback_of_an_awaited_cell_shows_the_users_frames() {
     let mut s = Session::python();
     let cell = s.run("import asyncio\nasync def f():\n    await asyncio.sleep(0)\n    1/0\nawait f()");
-    let shown = crate::python::tracebacks::without_carets(&cell.failed("ZeroDivisionError").stderr);
+    let shown = crate::support::said::without_carets(&cell.failed("ZeroDivisionError").stderr);
     let wanted = "Traceback (most recent call last):\n  File \"<cell 1>\", line 5, in <module>\n    await f()\n  \
                   File \"<cell 1>\", line 4, in f\n    1/0\nZeroDivisionError: division by zero\n";
     assert_eq!(shown, wanted);

@@ -1,8 +1,8 @@
 //! G1: matplotlib's pictures.
 
-use crate::support::harness::{Session, bare_launch};
+use crate::support::harness::{Session, launch_of};
 use crate::support::r::story;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use worker_client::{Event, Launch, Reason};
 
 /// Interpreters that have matplotlib. Without any, a developer's run says so and goes on; CI's fails.
@@ -17,14 +17,15 @@ fn pythons() -> Vec<PathBuf> {
     }
 }
 
-fn launch_of(python: &PathBuf) -> Launch {
-    bare_launch("python").arg("--python").arg(python).without_env("MPLCONFIGDIR")
+/// With the configuration that the interpreter's own user would have.
+fn plain_launch(python: &Path) -> Launch {
+    launch_of(python).without_env("MPLCONFIGDIR")
 }
 
 /// Runs a test on a session of each interpreter, pyplot imported.
 fn with_pyplot(test: impl Fn(&mut Session)) {
     for python in pythons() {
-        let mut s = Session::start(launch_of(&python)).patient(std::time::Duration::from_secs(180));
+        let mut s = Session::start(plain_launch(&python)).patient(std::time::Duration::from_secs(180));
         // The first import writes a cache of fonts, and may say so.
         s.run("import matplotlib\nimport matplotlib.pyplot as plt").ok();
         test(&mut s);
@@ -34,7 +35,7 @@ fn with_pyplot(test: impl Fn(&mut Session)) {
 #[test]
 fn g1_nothing_is_imported_before_the_user_does() {
     for python in pythons() {
-        let mut s = Session::start(launch_of(&python));
+        let mut s = Session::start(plain_launch(&python));
         s.says("import sys\n[m for m in sys.modules if 'matplotlib' in m or 'numpy' in m or 'figures' in m]", "[]\n");
         s.says("import os\n'MPLBACKEND' in os.environ", "False\n");
     }
@@ -208,18 +209,18 @@ fn g1_a_background_change_is_not_shown_by_an_unrelated_cell() {
 #[test]
 fn g1_a_backend_that_the_user_chose_is_left_alone() {
     for python in pythons() {
-        let mut s = Session::start(launch_of(&python).env("MPLBACKEND", "svg"));
+        let mut s = Session::start(plain_launch(&python).env("MPLBACKEND", "svg"));
         assert_eq!(
             story(&mut s, "import matplotlib.pyplot as plt\n_ = plt.plot([1])\nplt.get_backend()"),
             ["'svg'\n", "Ok"]
         );
-        let mut s = Session::start(launch_of(&python));
+        let mut s = Session::start(plain_launch(&python));
         let code = "import matplotlib\nmatplotlib.use('pdf')\nimport matplotlib.pyplot as plt\n_ = plt.plot([1])\n\
                     plt.get_backend(), plt.get_fignums()";
         assert_eq!(story(&mut s, code), ["('pdf', [1])\n", "Ok"]);
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("matplotlibrc"), "backend: ps\n").unwrap();
-        let mut s = Session::start(launch_of(&python).directory(folder.path()));
+        let mut s = Session::start(plain_launch(&python).directory(folder.path()));
         assert_eq!(
             story(&mut s, "import matplotlib.pyplot as plt\n_ = plt.plot([1])\nplt.get_backend()"),
             ["'ps'\n", "Ok"]
@@ -240,7 +241,7 @@ fn g1_a_backend_that_the_user_chose_is_left_alone() {
 fn g1_no_file_and_no_picture_of_savefig_is_left() {
     for python in pythons() {
         let folder = tempfile::tempdir().unwrap();
-        let mut s = Session::start(launch_of(&python).directory(folder.path()));
+        let mut s = Session::start(plain_launch(&python).directory(folder.path()));
         s.run("import matplotlib.pyplot as plt").ok();
         assert_eq!(story(&mut s, "_ = plt.plot([1, 2]); plt.show()"), ["<figure-1>", "Ok"]);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -276,7 +277,7 @@ fn g1_a_forked_child_shows_nothing() {
 #[test]
 fn g1_figures_of_the_last_cell_come_before_the_end() {
     for python in pythons() {
-        let mut s = Session::start(launch_of(&python));
+        let mut s = Session::start(plain_launch(&python));
         s.run("import matplotlib.pyplot as plt").ok();
         s.begin("_ = plt.plot([1, 2])\nexit(4)");
         let Event::OutputImage(_) = s.next() else { s.fail("no picture") };

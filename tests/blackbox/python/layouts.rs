@@ -2,7 +2,7 @@
 //!
 //! The trees are imitated from the files of an interpreter that is there.
 
-use crate::support::harness::{Session, bare_launch};
+use crate::support::harness::{Session, bare_launch, launch_of};
 use crate::support::pythons::{self, CLEARED, Python};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -108,11 +108,6 @@ fn is_the_same(launch: Launch, executable: &Path) {
     let mut s = Session::start(launch);
     s.what = executable.display().to_string();
     s.says(IDENTITY, &String::from_utf8(said.stdout).unwrap());
-}
-
-/// The launch of the binary under test with the interpreter that `--python` is to find.
-pub fn launch_of(python: &Path) -> Launch {
-    bare_launch("python").arg("--python").arg(python)
 }
 
 /// Every way of linking that an interpreter's files allow, each in a new folder below which it lies at `inner`.

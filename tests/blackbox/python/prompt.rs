@@ -1,7 +1,7 @@
 //! P7 and P10: the session is what the interpreter's own prompt is.
 
-use crate::python::cells::prompt_prints;
 use crate::support::harness::{LIMIT, Session, bare_launch, launch, launch_on};
+use crate::support::pythons::prompt_prints;
 use crate::support::pythons::{self, CLEARED, for_each_python};
 use crate::support::said::text_of;
 use std::process::Command;

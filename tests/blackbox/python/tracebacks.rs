@@ -2,12 +2,7 @@
 
 use crate::support::harness::Session;
 use crate::support::pythons::for_each_python;
-
-/// A traceback without the lines that mark columns, which differ between versions.
-pub fn without_carets(text: &str) -> String {
-    let marks = |line: &str| !line.trim().is_empty() && line.trim().chars().all(|c| "^~".contains(c));
-    text.lines().filter(|line| !marks(line)).map(|line| format!("{line}\n")).collect()
-}
+use crate::support::said::without_carets;
 
 #[test]
 fn p5_a_traceback_shows_only_the_users_frames_with_their_lines() {

@@ -1,8 +1,8 @@
 //! I: interrupts of R, and R6.
 
-use crate::process::storms::Random;
 use crate::support::harness::{Session, bare_launch};
 use crate::support::r::r;
+use crate::support::random::Random;
 use std::time::Duration;
 use worker_client::{Event, Ready};
 use worker_protocol::Outcome;

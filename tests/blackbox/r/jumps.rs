@@ -5,7 +5,7 @@ use crate::support::r::{r, story, with_profile};
 use serde_json::json;
 use std::path::Path;
 use std::time::Instant;
-use worker::client::{Batch, Event};
+use worker_client::{Batch, Event};
 
 /// Fills R's protection stack, whose size is 50,000, but for `left` entries, and prints a line or raises an error.
 const FILL: &str = r#"

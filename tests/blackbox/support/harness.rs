@@ -4,6 +4,7 @@ use crate::support::pythons::{self, CLEARED, Python};
 pub use crate::support::said::Cell;
 use crate::support::said::{Gathered, text_of};
 use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use worker_client::*;
 use worker_protocol::Outcome;
@@ -37,9 +38,14 @@ pub fn bare_launch(lang: &str) -> Launch {
     CLEARED.iter().fold(launch, |launch, name| launch.without_env(*name))
 }
 
+/// The launch of the binary under test with the interpreter that `--python` is to find.
+pub fn launch_of(python: &Path) -> Launch {
+    bare_launch("python").arg("--python").arg(python)
+}
+
 /// The launch of the binary under test with this interpreter.
 pub fn launch_on(python: &Python) -> Launch {
-    bare_launch("python").arg("--python").arg(&python.path)
+    launch_of(&python.path)
 }
 
 /// The launch of the binary under test with the default interpreter.

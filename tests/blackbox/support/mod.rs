@@ -3,7 +3,9 @@
 pub mod asking;
 pub mod closing;
 pub mod harness;
+pub mod limits;
 pub mod peer;
 pub mod pythons;
 pub mod r;
+pub mod random;
 pub mod said;

@@ -2,8 +2,9 @@
 
 use crate::support::harness::Session;
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 /// One interpreter.
@@ -131,4 +132,23 @@ fn minor_of(path: &Path) -> Option<u32> {
     let ask = "import sys; print(sys.version_info[1] if sys.version_info[0] == 3 else 0)";
     let output = Command::new(path).args(["-I", "-c", ask]).output().ok()?;
     String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+}
+
+/// What the interpreter's own prompt prints for a line.
+pub fn prompt_prints(python: &Python, line: &str) -> String {
+    let mut command = Command::new(&python.path);
+    for name in CLEARED {
+        command.env_remove(name);
+    }
+    let mut child = command
+        .args(["-i", "-q"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the interpreter runs");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(line.as_bytes()).and_then(|()| stdin.write_all(b"\n")).expect("it reads");
+    drop(stdin);
+    String::from_utf8(child.wait_with_output().expect("it ends").stdout).expect("UTF-8")
 }

@@ -81,3 +81,9 @@ pub fn text_of(texts: &[OutputText], wanted: impl Fn(&OutputText) -> bool) -> St
     let bytes: Vec<_> = texts.iter().filter(|text| wanted(text)).flat_map(|text| text.bytes().into_owned()).collect();
     String::from_utf8_lossy(&bytes).into_owned()
 }
+
+/// A traceback without the lines that mark columns, which differ between versions.
+pub fn without_carets(text: &str) -> String {
+    let marks = |line: &str| !line.trim().is_empty() && line.trim().chars().all(|c| "^~".contains(c));
+    text.lines().filter(|line| !marks(line)).map(|line| format!("{line}\n")).collect()
+}

@@ -1,8 +1,8 @@
 //! I1 and I3: an interrupt that comes at a bad moment is neither lost nor kept for the next cell.
 
-use crate::process::storms::Random;
 use crate::support::harness::{Session, launch};
 use crate::support::pythons::for_each_python;
+use crate::support::random::Random;
 use std::time::Duration;
 
 const PATIENT: Duration = Duration::from_secs(150);
