@@ -4,8 +4,8 @@
 //! thread, interrupts it, and streams what happens back. The engines (`python/`, `r/`) link this library and pull from it
 //! through [`engine::Engine`]; this library names neither runtime. `docs/architecture.md` is the map.
 //!
-//! Rooms, each of which imports only those before it: [`session`] and [`output`], [`signals`], [`process`], [`control`],
-//! [`engine`].
+//! Its folders, each of which imports only from those before it: `session` and `output`, `signals`, `process`, `control`,
+//! `engine`.
 
 mod control;
 pub mod engine;

@@ -1,6 +1,6 @@
 //! What a transition of the state asks of whoever holds the lock.
 
-use super::cells::{QueuedCell, Request};
+use super::parts::{QueuedCell, Request};
 
 /// What is to be done after a transition. Events are emitted and signals are sent before the lock is let go, so that they come in
 /// the order of the transitions.

@@ -1,6 +1,7 @@
 //! How a session ends, and everything else that is due at a time.
 
 use super::effects::Effects;
+use super::parts::{Ending, Stage};
 use super::state::{Phase, State};
 use std::time::{Duration, Instant};
 use worker_protocol::{DEFAULT_GRACE_MS, SessionEnd};
@@ -12,26 +13,6 @@ const EXIT_LIMIT: Duration = Duration::from_secs(5);
 const GONE_LIMIT: Duration = Duration::from_millis(2500);
 /// A grace of centuries is no deadline, but it must not overflow.
 const LONGEST: Duration = Duration::from_secs(86_400 * 365);
-
-/// Why and until when a session ends.
-#[derive(Debug, Clone)]
-pub(super) struct Ending {
-    /// The name of the signal that asked for it.
-    pub message: Option<String>,
-    pub grace: Duration,
-    pub stage: Stage,
-    pub deadline: Instant,
-    /// The supervisor is gone.
-    pub is_gone: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// What is queued and running may finish.
-    Draining,
-    /// The running cell was interrupted and the queue discarded; then the process is gone.
-    Last,
-}
 
 impl State {
     /// A shutdown was asked for: starts the end, or shortens one that has begun. `grace_ms`: how long what is queued and

@@ -1,7 +1,7 @@
 //! Interrupts: what they stop, and when SIGINT is sent again.
 
-use super::cells::{QueuedCell, Resend};
 use super::effects::{Effects, Emit};
+use super::parts::{QueuedCell, Resend};
 use super::state::{Answering, Phase, State};
 use std::time::{Duration, Instant};
 

@@ -5,20 +5,20 @@
 //! and does what the [`Effects`] that it gives ask for.
 
 pub(crate) mod adopted;
-mod cells;
 mod effects;
 mod ending;
 mod interrupts;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod model;
+mod parts;
 mod reads;
 mod routing;
 mod state;
 pub(crate) mod stdin;
 
-pub(crate) use cells::Running;
-pub use cells::{CellRef, Request};
 pub(crate) use effects::{Effects, Emit};
 pub(crate) use interrupts::Interrupt;
+pub(crate) use parts::Running;
+pub use parts::{CellRef, Request};
 pub(crate) use reads::{BatchAnswer, NewWait};
 pub(crate) use state::{NextTurn, State};

@@ -3,9 +3,8 @@
 //!
 //! The model knows which cells were accepted and counts bytes of standard input; it knows nothing of how the state holds them.
 
-use super::cells::{CellRef, QueuedCell};
 use super::effects::Emit;
-use super::ending::Stage;
+use super::parts::{CellRef, QueuedCell, Stage};
 use super::reads::NewWait;
 use super::routing::Routed;
 use super::state::{NextTurn, Phase, State};

@@ -1,6 +1,6 @@
 //! Reads of standard input: numbered, served in order of arrival, and what they leave over.
 
-use super::cells::{CellRef, Wait};
+use super::parts::{CellRef, Wait};
 use super::state::{Phase, State};
 use super::stdin::Want;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Where a batch of input goes: into the queue, to a wait, or ahead of the one who will read it.
 
-use super::cells::{QueuedCell, Wait};
 use super::effects::Effects;
+use super::parts::{QueuedCell, Wait};
 use super::state::{Phase, State};
 use super::stdin::Stdin;
 use std::sync::atomic::Ordering::SeqCst;

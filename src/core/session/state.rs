@@ -1,8 +1,7 @@
 //! The state machine: what the main thread is about, and what it is to do next.
 
-use super::cells::{CellRef, QueuedCell, Request, Running, Wait};
 use super::effects::Effects;
-use super::ending::{Ending, Stage};
+use super::parts::{CellRef, Ending, QueuedCell, Request, Running, Stage, Wait};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

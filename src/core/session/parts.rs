@@ -1,4 +1,4 @@
-//! What the state is made of: cells that wait, the one that runs, and what the main thread is asked besides.
+//! What the state is made of: cells, waits for standard input, requests, and the end that has begun.
 
 use super::stdin::Stdin;
 use std::sync::Arc;
@@ -66,6 +66,26 @@ pub(super) struct Wait {
     pub stdin: Stdin,
     /// Something arrived that was not enough: `input_wait` is due once more.
     pub needs_more: bool,
+}
+
+/// Why and until when a session ends.
+#[derive(Debug, Clone)]
+pub(super) struct Ending {
+    /// The name of the signal that asked for it.
+    pub message: Option<String>,
+    pub grace: Duration,
+    pub stage: Stage,
+    pub deadline: Instant,
+    /// The supervisor is gone.
+    pub is_gone: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// What is queued and running may finish.
+    Draining,
+    /// The running cell was interrupted and the queue discarded; then the process is gone.
+    Last,
 }
 
 /// What the main thread is asked besides running cells.
