@@ -2,13 +2,13 @@
 
 use crate::runtime::patched_function::Original;
 use crate::runtime::session::session;
+use crate::runtime::wait::wait_detached;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use worker_core::process::fork;
 use worker_core::process::shell::Shell;
-use worker_core::signals::interrupt;
 
 static SYSTEM: Original = Original::new();
 
@@ -37,7 +37,6 @@ fn system<'py>(args: &Bound<'py, PyTuple>, options: Option<&Bound<'py, PyDict>>)
 fn run(py: Python<'_>, command: &Bound<'_, PyAny>) -> PyResult<i32> {
     let bytes: Vec<u8> = py.import("os")?.getattr("fsencode")?.call1((command,))?.extract()?;
     py.import("sys")?.getattr("audit")?.call1(("os.system", command))?;
-    let is_main = interrupt::is_main_thread() && !fork::in_child();
     if !fork::in_child() {
         // What was printed so far reaches the supervisor before what the command prints.
         session().try_flush();
@@ -51,18 +50,5 @@ fn run(py: Python<'_>, command: &Bound<'_, PyAny>) -> PyResult<i32> {
         // As with C's `system`: the status of a shell that could not be executed.
         Err(_) => return Ok(127 << 8),
     };
-    loop {
-        let checked = if is_main { py.check_signals() } else { Ok(()) };
-        let blocked = is_main.then(interrupt::hold);
-        let checked = checked.and_then(|()| if is_main { py.check_signals() } else { Ok(()) });
-        if let Err(error) = checked {
-            py.detach(|| shell.interrupt());
-            return Err(error);
-        }
-        let status = py.detach(|| shell.wait());
-        drop(blocked);
-        if let Ok(status) = status {
-            return Ok(status);
-        }
-    }
+    wait_detached(py, || shell.wait()).inspect_err(|_| py.detach(|| shell.interrupt()))
 }

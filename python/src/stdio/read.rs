@@ -4,12 +4,12 @@
 use crate::plain::stdin::{deadline, without_line_end};
 use crate::requests::answer::answer;
 use crate::runtime::session::session;
+use crate::runtime::wait::wait_detached;
 use pyo3::prelude::*;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use worker_core::Want;
-use worker_core::engine::reader::{Ask, Got, Reader};
+use worker_core::engine::reader::{Ask, Got};
 use worker_core::process::fork;
-use worker_core::signals::interrupt;
 
 /// Reads what `want` says; empty at the end of file and in a forked child. `prompt` goes into the request for input, as
 /// does `hidden`: whether the input is not to be shown. Raises KeyboardInterrupt, or what a signal handler raises.
@@ -23,26 +23,12 @@ pub(super) fn read(py: Python<'_>, prompt: &str, hidden: bool, want: Want) -> Py
         return Ok(data);
     }
     loop {
-        match wait(py, &mut reader, &mut [], None)? {
+        match wait_detached(py, || reader.wait(&mut [], None))? {
             Got::Data(data) => return Ok(data),
-            Got::Signal | Got::Poll => {}
+            Got::Poll => {}
             Got::Request(request) => answer(py, session(), &request),
         }
     }
-}
-
-/// One wait, detached from the GIL. On the main thread SIGINT is blocked from the check of Python's flags to the end of
-/// the wait, which unblocks it only inside its system call; user code's handlers run with signals unblocked.
-fn wait(py: Python<'_>, reader: &mut Reader, also: &mut [libc::pollfd], timeout: Option<Duration>) -> PyResult<Got> {
-    if !interrupt::is_main_thread() {
-        return Ok(py.detach(|| reader.wait(also, timeout)));
-    }
-    py.check_signals()?;
-    let blocked = interrupt::hold();
-    py.check_signals()?;
-    let got = py.detach(|| reader.wait(also, timeout));
-    drop(blocked);
-    Ok(got)
 }
 
 /// Whether fd 0 is still the session's pipe, so that reads of it go to the session. True in a forked child too, where
@@ -82,11 +68,10 @@ pub(crate) fn wait_readable(py: Python<'_>, timeout: Option<f64>, also: &mut [li
     }
     let end = deadline(Instant::now(), timeout);
     loop {
-        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-        match wait(py, &mut reader, also, left)? {
+        let left = || end.map(|end| end.saturating_duration_since(Instant::now()));
+        match wait_detached(py, || reader.wait(also, left()))? {
             Got::Data(_) => return Ok(true),
             Got::Poll => return Ok(false),
-            Got::Signal => {}
             Got::Request(request) => answer(py, session(), &request),
         }
     }

@@ -8,9 +8,10 @@ use crate::libr::{self, by_name::looked_up};
 use crate::plots::show;
 use crate::runtime::own::is_muted;
 use crate::runtime::{api, session, top};
+use crate::signals::interrupts;
 use libc::{c_char, c_int};
 use std::ffi::CStr;
-use worker_core::engine::Engine;
+use worker_core::engine::{Engine, wait};
 use worker_core::process::fork;
 use worker_core::signals::interrupt;
 use worker_protocol::{Role, Stream};
@@ -70,35 +71,21 @@ fn write_text(engine: &Engine, stream: Stream, role: Option<Role>, text: &str) -
 fn write_all(engine: &Engine, size: usize, mut offer: impl FnMut(usize) -> usize) -> bool {
     let mut done = offer(0);
     while done < size {
-        if !with_sigint_blocked(|| engine.wait_for_room().is_ok()) {
+        if wait(&interrupts::RaisedUnlessSuspended, || engine.wait_for_room()).is_err() {
             return false;
         }
         // More than there is once nobody reads any more.
         done = done.saturating_add(offer(done));
     }
-    !engine.flushes_writes() || engine.try_flush() || with_sigint_blocked(|| engine.flush().is_ok())
-}
-
-/// Runs `wait` with SIGINT blocked until it is done, or an interrupt is pending; tells whether it is done. Other signals end a
-/// wait too, and it is begun again then.
-fn with_sigint_blocked(mut wait: impl FnMut() -> bool) -> bool {
-    let blocked = interrupt::hold();
-    let is_done = loop {
-        if looked_up().interrupt_is_pending() && !looked_up().interrupts_are_suspended() {
-            break false;
-        }
-        if wait() {
-            break true;
-        }
-    };
-    drop(blocked);
-    is_done
+    !engine.flushes_writes()
+        || engine.try_flush()
+        || wait(&interrupts::RaisedUnlessSuspended, || engine.flush()).is_ok()
 }
 
 /// `ptr_R_FlushConsole`: what was printed is in the channel when this returns.
 pub(crate) unsafe extern "C-unwind" fn flush_console() {
     // A flush that an interrupt ends is over; R raises the interrupt where it checks for it next.
-    session::with_engine(|engine| with_sigint_blocked(|| engine.flush().is_ok()));
+    session::with_engine(|engine| wait(&interrupts::RaisedUnlessSuspended, || engine.flush()).is_ok());
 }
 
 /// `ptr_R_ResetConsole`: R is about to jump to its top level, after an error or an interrupt.

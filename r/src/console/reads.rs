@@ -12,8 +12,8 @@ use crate::runtime::{api, session, thread::RThread};
 use crate::signals::interrupts;
 use worker_core::Want;
 use worker_core::engine::reader::{Ask, Got};
+use worker_core::engine::wait;
 use worker_core::process::fork;
-use worker_core::signals::interrupt;
 
 /// What is left of reads of the running cell.
 #[derive(Debug)]
@@ -72,13 +72,10 @@ pub(crate) fn read(prompt: &str, buffer: &mut [u8]) -> Step {
     let engine = session::engine();
     let mut reader = engine.reader(Ask { prompt, hidden: HIDDEN.get(), want: Want::Line });
     loop {
-        let blocked = interrupt::hold();
-        if interrupts::is_pending() {
-            return Step::Interrupt;
-        }
         let mut sources = input_handlers::sources();
-        let got = reader.wait(&mut sources.fds, sources.every);
-        drop(blocked);
+        let Ok(got) = wait(&interrupts::Raised, || reader.wait(&mut sources.fds, sources.every)) else {
+            return Step::Interrupt;
+        };
         match got {
             Got::Data(data) if data.is_empty() => {
                 let ends = READS.with(|reads| {
@@ -91,8 +88,6 @@ pub(crate) fn read(prompt: &str, buffer: &mut [u8]) -> Step {
                 READS.with(|reads| reads.rest = data);
                 return Step::Return(deliver(buffer));
             }
-            Got::Signal if interrupts::is_pending() => return Step::Interrupt,
-            Got::Signal => {}
             Got::Request(request) => answer::answer(&engine, &request, is_debugger),
             Got::Poll if input_handlers::serve() => return Step::Interrupt,
             Got::Poll => {}

@@ -3,6 +3,7 @@
 use super::{interpose, resend};
 use crate::cell::conditions;
 use crate::libr::by_name::looked_up;
+use worker_core::engine::Runtime;
 use worker_core::signals::interrupt;
 
 /// Puts our SIGINT handler in its place, also when some library has put its own there.
@@ -40,3 +41,39 @@ pub(crate) fn is_pending() -> bool {
 pub(crate) fn clear() {
     looked_up().set_interrupt_pending(false);
 }
+
+/// R, as a wait needs it that a pending interrupt ends: R raises it where it checks for it next. R's thread.
+#[derive(Debug)]
+pub(crate) struct Raised;
+
+impl Runtime for Raised {
+    type Error = Pending;
+
+    fn check(&self) -> Result<(), Pending> {
+        if is_pending() { Err(Pending) } else { Ok(()) }
+    }
+
+    fn detach<T: Send>(&self, body: impl FnOnce() -> T + Send) -> T {
+        body()
+    }
+}
+
+/// The same where R's `suspendInterrupts()` is to be waited through.
+#[derive(Debug)]
+pub(crate) struct RaisedUnlessSuspended;
+
+impl Runtime for RaisedUnlessSuspended {
+    type Error = Pending;
+
+    fn check(&self) -> Result<(), Pending> {
+        if looked_up().interrupts_are_suspended() { Ok(()) } else { Raised.check() }
+    }
+
+    fn detach<T: Send>(&self, body: impl FnOnce() -> T + Send) -> T {
+        body()
+    }
+}
+
+/// An interrupt is pending.
+#[derive(Debug)]
+pub(crate) struct Pending;

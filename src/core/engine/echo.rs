@@ -6,6 +6,7 @@
 
 use crate::engine::reader::{Ask, Got};
 use crate::engine::{Engine, Turn};
+use crate::output::emitter::Interrupted;
 use crate::session::stdin::Want;
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -93,10 +94,9 @@ fn run(engine: &Engine, line: &str) -> Result<(), Stop> {
 fn ask(engine: &Engine, prompt: &str) -> Result<String, Stop> {
     let mut reader = engine.reader(Ask { prompt, hidden: false, want: Want::Line });
     loop {
-        match reader.wait(&mut [], None) {
+        match reader.wait(&mut [], None).map_err(|Interrupted| Stop::Interrupted)? {
             Got::Data(data) if data.is_empty() => return Err(Stop::EndOfFile),
             Got::Data(data) => return Ok(String::from_utf8_lossy(&data).into_owned()),
-            Got::Signal => return Err(Stop::Interrupted),
             Got::Request(request) => engine.respond(&request, Ok(json!("while waiting"))),
             Got::Poll => {}
         }

@@ -9,8 +9,10 @@ mod echo;
 mod exiting;
 pub mod reader;
 mod saying;
+mod wait;
 
 pub use saying::Image;
+pub use wait::{Runtime, wait};
 
 use crate::control;
 use crate::control::codec::{self, Codec};

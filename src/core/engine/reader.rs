@@ -1,6 +1,7 @@
 //! Reading standard input: one [`Reader`] for each read that a program makes, from its first look to its data.
 
 use crate::control::shared::Shared;
+use crate::output::emitter::Interrupted;
 use crate::session::stdin::Want;
 use crate::session::{CellRef, NewWait, Request, State};
 use crate::signals::interrupt;
@@ -27,8 +28,6 @@ pub struct Ask<'a> {
 pub enum Got {
     /// What was asked for; empty at the end of file.
     Data(Vec<u8>),
-    /// A signal came (main thread): run the runtime's checks and call again.
-    Signal,
     /// Work on this, respond, and call again (main thread).
     Request(Request),
     /// One of the caller's own descriptors has something, or the time ran out.
@@ -75,15 +74,14 @@ impl Reader {
         Some(data)
     }
 
-    /// Waits for the data. Call it detached from the runtime's lock; on the main thread with SIGINT held
-    /// ([`interrupt::hold`]) and the runtime's own flag checked since.
+    /// Waits for the data: what [`wait`](super::wait) is given. On the main thread `Err` means that a signal came.
     ///
     /// `also` and `timeout` are the caller's own reasons to come back, honoured on the main thread.
-    pub fn wait(&mut self, also: &mut [libc::pollfd], timeout: Option<Duration>) -> Got {
-        if interrupt::is_main_thread() { self.wait_on_main(also, timeout) } else { self.wait_on_thread(timeout) }
+    pub fn wait(&mut self, also: &mut [libc::pollfd], timeout: Option<Duration>) -> Result<Got, Interrupted> {
+        if interrupt::is_main_thread() { self.wait_on_main(also, timeout) } else { Ok(self.wait_on_thread(timeout)) }
     }
 
-    fn wait_on_main(&mut self, also: &mut [libc::pollfd], timeout: Option<Duration>) -> Got {
+    fn wait_on_main(&mut self, also: &mut [libc::pollfd], timeout: Option<Duration>) -> Result<Got, Interrupted> {
         let end = timeout.map(|timeout| Instant::now() + timeout);
         let mask = interrupt::open_mask();
         let mut fds = vec![sys::pollfd(self.shared.main_wake.fd(), libc::POLLIN)];
@@ -91,17 +89,17 @@ impl Reader {
         let shared = self.shared.clone();
         loop {
             // Whatever was printed is said before the wait is.
-            if !self.is_waiting && shared.emitter.settle(Some(&mask)).is_err() {
-                return Got::Signal;
+            if !self.is_waiting {
+                shared.emitter.settle(Some(&mask))?;
             }
             {
                 let mut state = shared.state.lock();
                 if let Some(data) = state.take_stdin(self.number, self.cell.as_ref(), self.want) {
                     self.deliver(&mut state, &data);
-                    return Got::Data(data);
+                    return Ok(Got::Data(data));
                 }
                 if let Some(request) = state.on_request_taken() {
-                    return Got::Request(request);
+                    return Ok(Got::Request(request));
                 }
                 self.announce(&mut state, true);
                 state.on_parked(true);
@@ -115,15 +113,15 @@ impl Reader {
                 shared.main_wake.clear();
             }
             match waited {
-                Waited::Signal => return Got::Signal,
-                Waited::Timeout => return Got::Poll,
+                Waited::Signal => return Err(Interrupted),
+                Waited::Timeout => return Ok(Got::Poll),
                 Waited::Ready => {
                     also.copy_from_slice(&fds[1..]);
                     if shared.process.take_sigint() {
-                        return Got::Signal;
+                        return Err(Interrupted);
                     }
                     if also.iter().any(|fd| fd.revents != 0) {
-                        return Got::Poll;
+                        return Ok(Got::Poll);
                     }
                 }
             }
