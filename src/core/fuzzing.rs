@@ -63,7 +63,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     /// Runs a body over what fuzzers have found worth keeping, and then over things like it, a third of a minute long; the
-    /// variable WORKER_FUZZ_SECONDS says how long else, WORKER_FUZZ_SEED what to begin with.
+    /// variable WORKER_FUZZ_SECONDS sets how long else, WORKER_FUZZ_SEED what to begin with.
     fn fuzz(name: &str, body: fn(&[u8])) {
         let folder = format!("{}/../../fuzz/corpus/{name}", env!("CARGO_MANIFEST_DIR"));
         let files = std::fs::read_dir(&folder).expect("a corpus is kept");

@@ -1,8 +1,8 @@
 //! What the engine's side and the control side of a session share, and the ways in which both act on it.
 //!
 //! Lock order: the runtime's own lock (the GIL), then the state, then the emitter. Nobody takes the runtime's lock while
-//! holding either, and the control and output threads never take it at all. What is said about a change of state is
-//! appended under the state's lock, so that it is said in the order in which it happened; appending never waits.
+//! holding either, and the control and output threads never take it at all. What is emitted about a change of state is
+//! appended under the state's lock, so that it is emitted in the order in which it happened; appending never waits.
 
 use crate::control::codec::{Codec, Policy};
 use crate::output::emitter::Emitter;
@@ -226,10 +226,10 @@ impl Shared {
         if let Some(file) = &self.config.socket_file {
             file.remove();
         }
-        self.emitter.settle_for_good();
+        self.emitter.drain_capture_at_end();
     }
 
-    /// Clears up, and says `session_end`.
+    /// Clears up, and emits `session_end`.
     pub fn last_words(&self, end: SessionEnd) {
         self.clear_up();
         if let Some(line) = self.codec.encode(&Event::SessionEnd(end)) {

@@ -113,7 +113,7 @@ impl Control {
         }
     }
 
-    /// Says something on the first stderr if there is room for it: this thread waits for nobody.
+    /// Writes a line to the first stderr if there is room for it: this thread waits for nobody.
     fn diagnose(&self, text: &str) {
         let fd = self.shared.config.diagnostics_fd;
         let mut room = [sys::pollfd(fd, libc::POLLOUT)];

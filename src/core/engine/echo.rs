@@ -217,7 +217,7 @@ fn an_answer_and_a_cell_sent_together_are_an_answer_and_a_cell() {
     let mut s = Supervisor::start(Dialect::Worker);
     for _ in 0..200 {
         s.send(json!({"type": "input_batch", "input": "thread q "}));
-        // The thread's wait may be said before or after the end of its cell.
+        // The thread's wait may be emitted before or after the end of its cell.
         let (one, other) = (s.next(), s.next());
         let wait = if one["type"] == "input_wait" { &one } else { &other };
         let reader = wait["reader"].as_u64().expect("a wait");

@@ -3,24 +3,24 @@
 //! The engine pulls: it asks for the next cell and for standard input, and it tells how a cell ended. That fits a runtime
 //! that we drive (Python) and one that drives us (R).
 
+mod c_exit;
 mod channel;
 #[cfg(test)]
 mod echo;
-mod exiting;
+mod output;
 pub mod reader;
-mod saying;
 mod wait;
 
-pub use saying::Image;
+pub use output::Image;
 pub use wait::{Runtime, wait};
 
-use crate::control;
 use crate::control::codec::{self, Codec};
 use crate::control::shared::{LAST_WORDS, Shared, cancelled_refusal};
+use crate::control::thread as control_thread;
 use crate::engine::reader::{Ask, Reader};
-use crate::output;
 use crate::output::capture::{self, Capture};
 use crate::output::emitter::{Emitter, Sink};
+use crate::output::thread as output_thread;
 use crate::process::descendants;
 use crate::process::fork;
 use crate::process::host::HostProcess;
@@ -114,7 +114,7 @@ impl Parts {
 pub struct Engine(Arc<Shared>);
 
 impl Engine {
-    /// Takes over fds 0, 1 and 2 and the channel, starts the control and the output thread, and says `worker_ready`.
+    /// Takes over fds 0, 1 and 2 and the channel, starts the control and the output thread, and emits `worker_ready`.
     ///
     /// Call it once, on the main thread, before the runtime starts. SIGINT is blocked in this thread afterwards. A failure is
     /// told to the supervisor and on the first stderr.
@@ -165,11 +165,11 @@ impl Engine {
         shared.emit_worker_ready();
         interrupt::catch_end_signals(shared.control_wake.fd());
         sys::go_on_when_the_parent_dies();
-        output::thread::spawn(emitter.clone(), crash::attend)?;
+        output_thread::spawn(emitter.clone(), crash::attend)?;
         crash::install(emitter, &shared.config, descendants::kill_children_in_a_fault)?;
-        control::thread::spawn(shared.clone(), requests)?;
+        control_thread::spawn(shared.clone(), requests)?;
         let engine = Engine(shared);
-        exiting::watch(&engine);
+        c_exit::watch(&engine);
         Ok(engine)
     }
 
@@ -184,8 +184,8 @@ impl Engine {
         let parts = Parts { config, capabilities, sink, capture: None, stdin_identity: None, process, codec };
         let shared = Arc::new(parts.assemble(Instant::now())?);
         shared.emit_worker_ready();
-        output::thread::spawn(shared.emitter.clone(), || {})?;
-        control::thread::spawn(shared.clone(), requests)?;
+        output_thread::spawn(shared.emitter.clone(), || {})?;
+        control_thread::spawn(shared.clone(), requests)?;
         Ok(Engine(shared))
     }
 
@@ -195,9 +195,9 @@ impl Engine {
         self.0.process.take_sigint()
     }
 
-    /// The runtime is up: says the first `ready`. From now on cells are given out.
+    /// The runtime is up: emits the first `ready`. From now on cells are given out.
     pub fn started(&self, runtime: &RuntimeInfo) {
-        self.settle();
+        self.drain_capture();
         self.0.emitter.take_startup_stderr(true);
         self.0.process.drop_sigint();
         let mut state = self.0.state.lock();
@@ -293,7 +293,7 @@ impl Engine {
     /// itself: check and swallow that.
     pub fn finish_cell(&self, outcome: Outcome, error: Option<&ErrorInfo>) {
         interrupt::forbid();
-        self.settle();
+        self.drain_capture();
         let mut state = self.0.state.lock();
         interrupt::note_answer();
         if let Some((running, effects)) = state.on_cell_end(Instant::now()) {
@@ -307,8 +307,8 @@ impl Engine {
     }
 
     /// Reads the raw pipes and waits until there is room, whatever signals come.
-    fn settle(&self) {
-        while self.0.emitter.settle(None).is_err() {}
+    fn drain_capture(&self) {
+        while self.0.emitter.drain_capture(None).is_err() {}
     }
 
     /// Answers a request that a turn or a reader gave.
@@ -346,9 +346,9 @@ impl Engine {
         self.0.current_cell(&self.0.state.lock())
     }
 
-    /// The user's code has ended the runtime, which is to be said as `end`: cells that still wait get no other answer.
+    /// The user's code has ended the runtime, which is to be emitted as `end`: cells that still wait get no other answer.
     pub fn begin_exit(&self, end: &SessionEnd) {
-        self.settle();
+        self.drain_capture();
         self.0.change(|state| {
             self.0.emitter.append_and_set_cell(b"", None);
             ((), state.on_exit(end.clone(), Instant::now()))
@@ -375,12 +375,12 @@ impl Engine {
 
     /// What a runtime that does not come up has printed to raw fd 2: why it did not.
     pub fn startup_stderr(&self) -> String {
-        self.settle();
+        self.drain_capture();
         self.0.emitter.take_startup_stderr(false)
     }
 
     /// The user's code ends the process without finalising (`os._exit`): nothing of the session outlives it, and everything
-    /// printed is delivered, but no `session_end` is said. Detached from the runtime's lock.
+    /// printed is delivered, but no `session_end` is emitted. Detached from the runtime's lock.
     pub fn leave(&self) {
         if !fork::in_child() {
             self.0.clear_up();

@@ -88,9 +88,9 @@ impl Reader {
         fds.extend_from_slice(also);
         let shared = self.shared.clone();
         loop {
-            // Whatever was printed is said before the wait is.
+            // Whatever was printed is emitted before the wait is.
             if !self.is_waiting {
-                shared.emitter.settle(Some(&mask))?;
+                shared.emitter.drain_capture(Some(&mask))?;
             }
             {
                 let mut state = shared.state.lock();
@@ -133,7 +133,7 @@ impl Reader {
         let shared = self.shared.clone();
         if !self.is_waiting {
             // A thread's wait for the channel is not interruptible, so nothing but the data can come of this.
-            let _ = shared.emitter.settle(None);
+            let _ = shared.emitter.drain_capture(None);
         }
         let mut state = shared.state.lock();
         loop {
@@ -165,7 +165,7 @@ impl Reader {
         }
     }
 
-    /// Registers the wait and says it; says it again when something arrived that was not enough. True when it was said.
+    /// Registers the wait and emits it; emits it again when something arrived that was not enough. True when it was emitted.
     fn announce(&mut self, state: &mut State, is_main: bool) -> bool {
         self.is_waiting = true;
         let (reader, cell) = (self.number, self.cell.as_ref());
@@ -185,7 +185,7 @@ impl Reader {
         true
     }
 
-    /// Ends the wait, so that what is sent from now on is not taken for its answer, and says what is delivered. The caller
+    /// Ends the wait, so that what is sent from now on is not taken for its answer, and emits what is delivered. The caller
     /// holds the state's lock, so that this comes before whatever the data causes.
     fn deliver(&mut self, state: &mut State, data: &[u8]) {
         self.is_over = true;
@@ -209,7 +209,7 @@ impl Reader {
         });
     }
 
-    /// The number of this read, as `input_wait` says it.
+    /// The number of this read, as `input_wait` carries it.
     pub fn number(&self) -> u64 {
         self.number
     }

@@ -45,7 +45,7 @@ impl Capture {
     }
 
     /// Which pipes hold something.
-    pub(crate) fn look(&self) -> [bool; 2] {
+    pub(crate) fn readable(&self) -> [bool; 2] {
         self.pair.readable()
     }
 

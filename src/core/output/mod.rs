@@ -1,4 +1,4 @@
-//! Everything that a session says on its way into the channel.
+//! Everything that a session emits on its way into the channel.
 
 pub(crate) mod capture;
 pub(crate) mod emitter;

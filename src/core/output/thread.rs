@@ -7,8 +7,8 @@ use crate::output::emitter::Emitter;
 use std::io;
 use std::sync::Arc;
 
-/// Starts the thread, which runs until the process ends. It calls `on_wake` whenever it is woken: what must be said after a
-/// fault is said there.
+/// Starts the thread, which runs until the process ends. It calls `on_wake` whenever it is woken: what must be emitted after a
+/// fault is emitted there.
 pub(crate) fn spawn(emitter: Arc<Emitter>, on_wake: fn()) -> io::Result<()> {
     std::thread::Builder::new()
         .name("worker-output".into())
@@ -20,7 +20,7 @@ pub(crate) fn spawn(emitter: Arc<Emitter>, on_wake: fn()) -> io::Result<()> {
 fn run(emitter: &Emitter, on_wake: fn()) {
     sys::block_signals_in_this_thread();
     loop {
-        let (has_room, is_backlogged) = emitter.appetite();
+        let (has_room, is_backlogged) = emitter.poll_interest();
         // A negative descriptor is skipped by poll.
         let [out, err] = match &emitter.capture {
             Some(capture) if has_room => capture.fds(),

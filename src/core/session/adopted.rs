@@ -8,7 +8,7 @@ thread_local! {
     static ADOPTED: RefCell<Option<Arc<CellRef>>> = const { RefCell::new(None) };
 }
 
-/// Says which cell the calling thread, not the main one, belongs to: the one that started it.
+/// Names the cell that the calling thread, not the main one, belongs to: the one that started it.
 pub fn adopt_cell(cell: Option<Arc<CellRef>>) {
     ADOPTED.set(cell);
 }

@@ -52,7 +52,7 @@ impl State {
         Effects { send_sigint, ..self.wake_all() }
     }
 
-    /// The user's code has ended the runtime: `end` is what will be said of it, in time or not.
+    /// The user's code has ended the runtime: `end` is what `session_end` will carry, in time or not.
     pub fn on_exit(&mut self, end: SessionEnd, now: Instant) -> Effects {
         self.phase = Phase::Finalizing;
         self.exit = Some(end);
@@ -68,7 +68,7 @@ impl State {
         self.phase = Phase::Finalizing;
     }
 
-    /// The runtime is gone and the session's end is about to be said; gives the name of the signal that asked for it.
+    /// The runtime is gone and the session's end is about to be emitted; gives the name of the signal that asked for it.
     pub fn on_end(&mut self) -> Option<String> {
         self.phase = Phase::Ended;
         self.ending.as_ref().and_then(|ending| ending.message.clone())

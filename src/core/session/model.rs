@@ -384,7 +384,7 @@ impl Model {
         ids.dedup();
         assert_eq!(ids.len(), count, "two cells of one name");
         assert!(self.state.waits.iter().filter(|wait| wait.is_main).count() <= 1);
-        // What an interrupt dropped of the running cell, or took with the queue, is said later.
+        // What an interrupt dropped of the running cell, or took with the queue, is emitted later.
         let unsaid = match &self.state.phase {
             Phase::Running(running) => {
                 running.dropped_stdin + running.discarded.iter().map(|cell| cell.stdin.len()).sum::<usize>()

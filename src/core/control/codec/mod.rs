@@ -29,7 +29,7 @@ pub(crate) struct Policy {
 }
 
 /// A dialect. All but [`Codec::policy`] and [`Codec::decode`] are called while the session's state is locked, so that answers are
-/// counted in the order in which they are said.
+/// counted in the order in which they are emitted.
 pub(crate) trait Codec: Debug + Send + Sync {
     /// How a session behaves in it; always the same.
     fn policy(&self) -> Policy;

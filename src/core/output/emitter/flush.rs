@@ -5,11 +5,11 @@ use super::*;
 impl Emitter {
     /// Sees to it that what was appended is flushed before long.
     pub(crate) fn flush_soon(&self) {
-        self.settle_flush(&mut self.out.lock());
+        self.flush_if_due(&mut self.out.lock());
     }
 
     /// Flushes or sets the alarm, as the amount of open text asks for.
-    pub(super) fn settle_flush(&self, out: &mut Out) {
+    pub(super) fn flush_if_due(&self, out: &mut Out) {
         if out.unflushed_since.is_none() {
             return;
         }
@@ -132,7 +132,7 @@ impl Emitter {
     }
 
     /// Whether raw output can be read now, and whether there is more to write.
-    pub(crate) fn appetite(&self) -> (bool, bool) {
+    pub(crate) fn poll_interest(&self) -> (bool, bool) {
         let mut out = self.out.lock();
         let has_room = self.has_room(&mut out);
         (has_room, out.is_backlogged)
@@ -143,7 +143,7 @@ impl Emitter {
         let mut out = self.out.lock();
         if !out.has_ended {
             self.drain(&mut out, raw);
-            self.settle_flush(&mut out);
+            self.flush_if_due(&mut out);
         }
     }
 }

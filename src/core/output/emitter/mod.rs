@@ -1,11 +1,11 @@
-//! Everything that a session says goes through here, in order, into one channel.
+//! Everything that a session emits goes through here, in order, into one channel.
 //!
 //! Messages are appended to one buffer under a lock that guards memory alone: nobody waits for the channel while
 //! holding it. Whoever has something to flush tries a write that does not wait; what does not fit is written by the
 //! output thread (`output.rs`), and whoever finds the buffer full waits for the channel without the lock.
 //!
 //! Text is joined: small writes grow one open `output_text` at the end of the buffer, which is closed when it is
-//! flushed, when something else is said, or when it is full. What the process's raw fds 1 and 2 hold is read, under
+//! flushed, when something else is emitted, or when it is full. What the process's raw fds 1 and 2 hold is read, under
 //! the same lock, before anything of ours is appended, so that both come in program order.
 
 mod flush;
@@ -67,7 +67,7 @@ pub(crate) struct Out {
     own: [Decoder; 2],
     raw: [Decoder; 2],
     scratch: Vec<u8>,
-    /// `session_end` has been said.
+    /// `session_end` has been emitted.
     has_ended: bool,
     /// The supervisor is gone: everything is dropped.
     is_gone: bool,
@@ -102,7 +102,7 @@ pub(crate) struct Emitter {
 /// What the last words are told of what the emitter holds back.
 #[derive(Debug, Default)]
 pub(crate) struct Stopped {
-    /// `session_end` has been said, or nobody reads.
+    /// `session_end` has been emitted, or nobody reads.
     pub has_ended: bool,
     /// Of each stream the beginning of a character: of what was printed, and of what was read from the raw pipes.
     pub own: [Decoder; 2],
@@ -193,7 +193,7 @@ impl Emitter {
     }
 
     fn offer(&self, append: impl FnOnce(&Self, &mut Out) -> usize) -> usize {
-        let raw = self.look();
+        let raw = self.readable();
         let mut out = self.out.lock();
         if out.is_gone || out.has_ended {
             return usize::MAX;
@@ -202,13 +202,13 @@ impl Emitter {
             return 0;
         }
         let taken = append(self, &mut out);
-        self.settle_flush(&mut out);
+        self.flush_if_due(&mut out);
         taken
     }
 
-    /// Appends a message that owns its line, after everything said so far. Never waits.
+    /// Appends a message that owns its line, after everything emitted so far. Never waits.
     ///
-    /// Callers that must keep the order of raw output call [`Emitter::settle`] first.
+    /// Callers that must keep the order of raw output call [`Emitter::drain_capture`] first.
     pub(crate) fn append(&self, line: &[u8]) {
         let mut out = self.out.lock();
         self.append_line(&mut out, line);
@@ -243,7 +243,7 @@ impl Emitter {
         true
     }
 
-    /// Appends the last message. Nothing is said after it; false when it was said already.
+    /// Appends the last message. Nothing is emitted after it; false when it was emitted already.
     pub(crate) fn append_last(&self, line: &[u8]) -> bool {
         let mut out = self.out.lock();
         if out.has_ended {
@@ -273,19 +273,19 @@ impl Emitter {
     }
 
     /// Reads what the raw pipes hold at this moment and appends it. Waits for room where there is none.
-    pub(crate) fn settle(&self, mask: Option<&libc::sigset_t>) -> Result<(), Interrupted> {
+    pub(crate) fn drain_capture(&self, mask: Option<&libc::sigset_t>) -> Result<(), Interrupted> {
         if self.capture.is_none() {
-            // The supervisor reads the raw descriptors itself: what C code printed is there before the cell's end is said.
+            // The supervisor reads the raw descriptors itself: what C code printed is there before the cell's end is emitted.
             sys::flush_c_stdout();
         }
         loop {
-            let raw = self.look();
+            let raw = self.readable();
             let mut out = self.out.lock();
             if out.is_gone || out.has_ended || (raw == [false; 2] && self.has_room(&mut out)) {
                 return Ok(());
             }
             if self.drain(&mut out, raw) && self.has_room(&mut out) {
-                self.settle_flush(&mut out);
+                self.flush_if_due(&mut out);
                 return Ok(());
             }
             drop(out);
@@ -294,10 +294,10 @@ impl Emitter {
     }
 
     /// Reads what the raw pipes hold, room or not: the process is about to end.
-    pub(crate) fn settle_for_good(&self) {
+    pub(crate) fn drain_capture_at_end(&self) {
         let mut rounds = 0;
         // A process that escaped and writes for ever must not hold up the end.
-        while self.look() != [false; 2] && rounds < 64 {
+        while self.readable() != [false; 2] && rounds < 64 {
             let mut out = self.out.lock();
             self.drain_now(&mut out, [true; 2]);
             self.try_flush(&mut out);
@@ -313,10 +313,10 @@ impl Emitter {
     }
 
     /// Which raw pipes hold something, after C's own buffer has been passed on to them.
-    fn look(&self) -> [bool; 2] {
+    fn readable(&self) -> [bool; 2] {
         let Some(capture) = &self.capture else { return [false; 2] };
         sys::flush_c_stdout();
-        capture.look()
+        capture.readable()
     }
 
     /// Reads the raw pipes into messages; false when there is no room for what they hold.

@@ -1,4 +1,4 @@
-//! Bytes that can be read after a fault: memory that never moves while it is in use, and one word that says which of it counts.
+//! Bytes that can be read after a fault: memory that never moves while it is in use, and one word that names which of it counts.
 //!
 //! One thread at a time appends and takes away, under the emitter's lock. The word is stored after the bytes that it speaks
 //! of, so that whoever reads it finds whole pieces at any moment, also when the thread that appends will never come back.

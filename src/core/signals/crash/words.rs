@@ -263,7 +263,7 @@ mod tests {
             if last_words {
                 say(&emitter, true);
             } else {
-                emitter.settle_for_good();
+                emitter.drain_capture_at_end();
                 emitter.append_last(format!("{}\n", end()).as_bytes());
             }
             lines(&mut theirs)
@@ -280,7 +280,7 @@ mod tests {
         let (emitter, mut theirs) = emitter();
         assert_eq!(emitter.offer_bytes(Stream::Stdout, None, &"é".as_bytes()[..1]), 1);
         write_raw(&emitter, Stream::Stderr, &"é".as_bytes()[..1]);
-        emitter.settle_for_good();
+        emitter.drain_capture_at_end();
         write_raw(&emitter, Stream::Stderr, &"é".as_bytes()[1..]);
         say(&emitter, true);
         let lines = lines(&mut theirs);

@@ -1,4 +1,4 @@
-//! What a runtime says through its session: text, bytes and pictures.
+//! What a runtime emits through its session: text, bytes and pictures.
 
 use super::Engine;
 use crate::output::emitter::Interrupted;
@@ -87,7 +87,7 @@ impl Engine {
             // An interrupt ends the wait for room: one picture more than there is room for does no harm.
             let held = interrupt::is_main_thread().then(interrupt::hold);
             let mask = held.as_ref().map(|_| interrupt::open_mask());
-            let _ = self.0.emitter.settle(mask.as_ref());
+            let _ = self.0.emitter.drain_capture(mask.as_ref());
         }
         let data = base64::engine::general_purpose::STANDARD.encode(image.bytes);
         let state = self.0.state.lock();

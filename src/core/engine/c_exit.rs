@@ -1,4 +1,4 @@
-//! The end by C's `exit()`: a library that calls it ends the session, and that is said like every other end.
+//! The end by C's `exit()`: a library that calls it ends the session, and that is reported like every other end.
 
 #![expect(unsafe_code, reason = "C's exit handlers")]
 
@@ -15,55 +15,44 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a supervisor that does not read is waited for, as at the end of a runtime.
 const SUPERVISORS_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Held by the thread that says the end.
-static SPEAKER: Mutex<()> = Mutex::new(());
+/// Held by the thread that emits the end.
+static EMITTING: Mutex<()> = Mutex::new(());
 static SESSION: OnceLock<Engine> = OnceLock::new();
 
-/// From now on an `exit()` of this process is the end of the session, unless its end has been said by then.
+/// From now on an `exit()` of this process is the end of the session, unless its end has been emitted by then.
 pub(super) fn watch(engine: &Engine) {
     if SESSION.set(engine.clone()).is_err() {
         return;
     }
     // SAFETY: the handlers are plain C functions that live as long as the process. The one that is registered first runs last.
     unsafe {
-        libc::atexit(wait_for_speaker);
-        #[cfg(target_os = "linux")]
-        on_exit(at_exit_with_status, std::ptr::null_mut());
-        #[cfg(not(target_os = "linux"))]
-        libc::atexit(at_exit);
+        libc::atexit(wait_for_emitter);
+        on_exit(at_exit, std::ptr::null_mut());
     }
 }
 
-#[cfg(target_os = "linux")]
 unsafe extern "C" {
     fn on_exit(handler: extern "C" fn(libc::c_int, *mut libc::c_void), argument: *mut libc::c_void) -> libc::c_int;
 }
 
-#[cfg(target_os = "linux")]
-extern "C" fn at_exit_with_status(status: libc::c_int, _argument: *mut libc::c_void) {
-    say_end(Some(status));
-}
-
-/// Where the handler is not told the status.
-#[cfg(not(target_os = "linux"))]
-extern "C" fn at_exit() {
-    say_end(None);
+extern "C" fn at_exit(status: libc::c_int, _argument: *mut libc::c_void) {
+    emit_end(status);
 }
 
 /// C's library calls each handler once. So a second thread that calls `exit()` finds this one, and would else end the process
 /// while the first is still speaking.
-extern "C" fn wait_for_speaker() {
+extern "C" fn wait_for_emitter() {
     if sys::is_own_process() {
-        drop(SPEAKER.try_lock_for(SUPERVISORS_PATIENCE * 2));
+        drop(EMITTING.try_lock_for(SUPERVISORS_PATIENCE * 2));
     }
 }
 
-fn say_end(status: Option<libc::c_int>) {
+fn emit_end(status: libc::c_int) {
     let Some(engine) = SESSION.get() else { return };
     if !sys::is_own_process() {
         return;
     }
-    let _speaker = SPEAKER.lock();
+    let _speaker = EMITTING.lock();
     if interrupt::is_main_thread() {
         interrupt::forbid();
     }
@@ -78,8 +67,8 @@ fn say_end(status: Option<libc::c_int>) {
         false => (EndReason::StartupFailed, "native code called exit() while the runtime started"),
     };
     let mut end = SessionEnd::new(reason).with_message(message.to_owned());
-    end.exit_code = status.map(|status| i64::from(status & 0xff));
-    engine.settle();
+    end.exit_code = Some(i64::from(status & 0xff));
+    engine.drain_capture();
     engine.0.emitter.flush_within(SUPERVISORS_PATIENCE);
     engine.end(Some(end));
 }
