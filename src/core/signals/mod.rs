@@ -3,6 +3,8 @@
 pub mod crash;
 mod dedup;
 mod flags;
+mod handler;
 pub mod interrupt;
 mod mask;
+mod sigint_state;
 mod terminate;
