@@ -6,5 +6,7 @@ mod flags;
 mod handler;
 pub mod interrupt;
 mod mask;
+#[cfg(test)]
+mod safety;
 mod sigint_state;
 mod terminate;
