@@ -3,7 +3,10 @@
 #![expect(unsafe_code, reason = "signal handlers and sigaction")]
 
 use super::dedup::{Way, signal_safe_record};
-use super::flags::{signal_safe_change, signal_safe_is_main_thread, signal_safe_set, signal_safe_signal_main_thread};
+use super::flags::{
+    signal_safe_change, signal_safe_is_main_thread, signal_safe_is_marked, signal_safe_set,
+    signal_safe_signal_main_thread, signal_safe_signal_main_thread_of_child,
+};
 use super::sigint_state::{Action, Bits, Sender};
 use super::terminate::signal_safe_wake_control;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering::SeqCst};
@@ -114,7 +117,7 @@ extern "C" fn on_sigint(signal: libc::c_int, info: *mut libc::siginfo_t, context
             return;
         }
     } else if !is_main {
-        signal_safe_signal_main_thread();
+        signal_safe_signal_main_thread_of_child();
     }
     if is_main {
         signal_safe_deliver(here, signal, info, context);
@@ -133,10 +136,13 @@ unsafe fn signal_safe_filter(info: *const libc::siginfo_t, is_main: bool) -> boo
     let sender = if !signal_safe_is_whole() {
         Sender::Unknown
     // SAFETY: the caller's promise; getpid cannot fail.
-    } else if unsafe { (*info).si_pid() == libc::getpid() } {
-        Sender::Us
-    } else {
+    } else if unsafe { (*info).si_pid() != libc::getpid() } {
         Sender::Other
+    // SAFETY: the caller's promise.
+    } else if unsafe { signal_safe_is_marked(info) } {
+        Sender::Marked
+    } else {
+        Sender::Us
     };
     let (action, generation) = signal_safe_change(|bits| {
         let (after, action) = bits.on_signal(sender);

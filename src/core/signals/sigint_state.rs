@@ -13,7 +13,9 @@ pub(super) struct Bits(pub u64);
 /// Who sent the signal that a handler was called for, as far as the handler knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sender {
-    /// This process, by `si_pid`: the control thread, or user code that signals its own process.
+    /// Us, by the mark that our signals carry: [`Bits::SENT`] says whether it still counts.
+    Marked,
+    /// This process, by `si_pid`, without a mark: user code that signals its own process.
     Us,
     /// Another process, by `si_pid`.
     Other,
@@ -72,6 +74,8 @@ impl Bits {
         let next = self.without(Bits::SENT).without(Bits::RESEND);
         let action = match sender {
             _ if self.has(Bits::SENT) => Action::Accept,
+            // A resend; or what was sent was meant for something that is over, or the resend behind it came first.
+            Sender::Marked => Action::Ignore,
             _ if self.has(Bits::RESEND) => Action::Ignore,
             // User code signals its own process: an interrupt that no message belongs to.
             Sender::Us => Action::Accept,
@@ -141,31 +145,31 @@ mod tests {
 
     /// What becomes of each reachable state. Behind `:` the result: i ignore, a accept, d dedup; y yes, n no.
     const TABLE: &str = "
-        state us    other   unknown forward deliver outside send  resend redeliver t_outside t_sent
-        -     -:a   -:d     -:d     S:y     D       O       S     R      -:n       -:n       -:n
-        S     -:a   S:d     -:a     S:y     SD      SO      S     SR     S:n       S:n       -:y
-        R     -:i   R:d     -:i     SR:y    RD      RO      SR    R      R:n       R:n       R:n
-        SR    -:a   SR:d    -:a     SR:y    SRD     SRO     SR    SR     SR:n      SR:n      R:y
-        D     D:a   D:d     D:d     SD:y    D       DO      SD    RD     DAO:y     D:n       D:n
-        SD    D:a   SD:d    D:a     SD:y    SD      SDO     SD    SRD    SDAO:y    SD:n      D:y
-        RD    D:i   RD:d    D:i     SRD:y   RD      RDO     SRD   RD     RDAO:y    RD:n      RD:n
-        SRD   D:a   SRD:d   D:a     SRD:y   SRD     SRDO    SRD   SRD    SRDAO:y   SRD:n     RD:y
-        DA    DA:a  DA:d    DA:d    SDA:y   DA      DAO     SDA   SD     DAO:y     DA:n      DA:n
-        SDA   DA:a  SDA:d   DA:a    SDA:y   SDA     SDAO    SDA   SD     SDAO:y    SDA:n     DA:y
-        RDA   DA:i  RDA:d   DA:i    SRDA:y  RDA     RDAO    SRDA  SRD    RDAO:y    RDA:n     RDA:n
-        SRDA  DA:a  SRDA:d  DA:a    SRDA:y  SRDA    SRDAO   SRDA  SRD    SRDAO:y   SRDA:n    RDA:y
-        O     O:a   O:d     O:d     SO:y    DO      O       SO    RO     O:n       -:y       O:n
-        SO    O:a   SO:d    O:a     SO:y    SDO     SO      SO    SRO    SO:n      S:y       O:y
-        RO    O:i   RO:d    O:i     SRO:y   RDO     RO      SRO   RO     RO:n      R:y       RO:n
-        SRO   O:a   SRO:d   O:a     SRO:y   SRDO    SRO     SRO   SRO    SRO:n     SR:y      RO:y
-        DO    DO:a  DO:d    DO:d    SDO:y   DO      DO      SDO   RDO    DAO:y     D:y       DO:n
-        SDO   DO:a  SDO:d   DO:a    SDO:y   SDO     SDO     SDO   SRDO   SDAO:y    SD:y      DO:y
-        RDO   DO:i  RDO:d   DO:i    SRDO:y  RDO     RDO     SRDO  RDO    RDAO:y    RD:y      RDO:n
-        SRDO  DO:a  SRDO:d  DO:a    SRDO:y  SRDO    SRDO    SRDO  SRDO   SRDAO:y   SRD:y     RDO:y
-        DAO   DAO:a DAO:d   DAO:d   SDAO:y  DAO     DAO     SDAO  SDO    DAO:y     DA:y      DAO:n
-        SDAO  DAO:a SDAO:d  DAO:a   SDAO:y  SDAO    SDAO    SDAO  SDO    SDAO:y    SDA:y     DAO:y
-        RDAO  DAO:i RDAO:d  DAO:i   SRDAO:y RDAO    RDAO    SRDAO SRDO   RDAO:y    RDA:y     RDAO:n
-        SRDAO DAO:a SRDAO:d DAO:a   SRDAO:y SRDAO   SRDAO   SRDAO SRDO   SRDAO:y   SRDA:y    RDAO:y
+        state marked us    other   unknown forward deliver outside send  resend redeliver t_outside t_sent
+        -     -:i    -:a   -:d     -:d     S:y     D       O       S     R      -:n       -:n       -:n
+        S     -:a    -:a   S:d     -:a     S:y     SD      SO      S     SR     S:n       S:n       -:y
+        R     -:i    -:i   R:d     -:i     SR:y    RD      RO      SR    R      R:n       R:n       R:n
+        SR    -:a    -:a   SR:d    -:a     SR:y    SRD     SRO     SR    SR     SR:n      SR:n      R:y
+        D     D:i    D:a   D:d     D:d     SD:y    D       DO      SD    RD     DAO:y     D:n       D:n
+        SD    D:a    D:a   SD:d    D:a     SD:y    SD      SDO     SD    SRD    SDAO:y    SD:n      D:y
+        RD    D:i    D:i   RD:d    D:i     SRD:y   RD      RDO     SRD   RD     RDAO:y    RD:n      RD:n
+        SRD   D:a    D:a   SRD:d   D:a     SRD:y   SRD     SRDO    SRD   SRD    SRDAO:y   SRD:n     RD:y
+        DA    DA:i   DA:a  DA:d    DA:d    SDA:y   DA      DAO     SDA   SD     DAO:y     DA:n      DA:n
+        SDA   DA:a   DA:a  SDA:d   DA:a    SDA:y   SDA     SDAO    SDA   SD     SDAO:y    SDA:n     DA:y
+        RDA   DA:i   DA:i  RDA:d   DA:i    SRDA:y  RDA     RDAO    SRDA  SRD    RDAO:y    RDA:n     RDA:n
+        SRDA  DA:a   DA:a  SRDA:d  DA:a    SRDA:y  SRDA    SRDAO   SRDA  SRD    SRDAO:y   SRDA:n    RDA:y
+        O     O:i    O:a   O:d     O:d     SO:y    DO      O       SO    RO     O:n       -:y       O:n
+        SO    O:a    O:a   SO:d    O:a     SO:y    SDO     SO      SO    SRO    SO:n      S:y       O:y
+        RO    O:i    O:i   RO:d    O:i     SRO:y   RDO     RO      SRO   RO     RO:n      R:y       RO:n
+        SRO   O:a    O:a   SRO:d   O:a     SRO:y   SRDO    SRO     SRO   SRO    SRO:n     SR:y      RO:y
+        DO    DO:i   DO:a  DO:d    DO:d    SDO:y   DO      DO      SDO   RDO    DAO:y     D:y       DO:n
+        SDO   DO:a   DO:a  SDO:d   DO:a    SDO:y   SDO     SDO     SDO   SRDO   SDAO:y    SD:y      DO:y
+        RDO   DO:i   DO:i  RDO:d   DO:i    SRDO:y  RDO     RDO     SRDO  RDO    RDAO:y    RD:y      RDO:n
+        SRDO  DO:a   DO:a  SRDO:d  DO:a    SRDO:y  SRDO    SRDO    SRDO  SRDO   SRDAO:y   SRD:y     RDO:y
+        DAO   DAO:i  DAO:a DAO:d   DAO:d   SDAO:y  DAO     DAO     SDAO  SDO    DAO:y     DA:y      DAO:n
+        SDAO  DAO:a  DAO:a SDAO:d  DAO:a   SDAO:y  SDAO    SDAO    SDAO  SDO    SDAO:y    SDA:y     DAO:y
+        RDAO  DAO:i  DAO:i RDAO:d  DAO:i   SRDAO:y RDAO    RDAO    SRDAO SRDO   RDAO:y    RDA:y     RDAO:n
+        SRDAO DAO:a  DAO:a SRDAO:d DAO:a   SRDAO:y SRDAO   SRDAO   SRDAO SRDO   SRDAO:y   SRDA:y    RDAO:y
     ";
 
     fn name(bits: Bits) -> String {
@@ -182,7 +186,8 @@ mod tests {
     /// A column of the table: what the event makes of a state, and what it tells.
     type Event = (&'static str, fn(Bits) -> (Bits, &'static str));
 
-    const EVENTS: [Event; 11] = [
+    const EVENTS: [Event; 12] = [
+        ("marked", |bits| action(bits.on_signal(Sender::Marked))),
         ("us", |bits| action(bits.on_signal(Sender::Us))),
         ("other", |bits| action(bits.on_signal(Sender::Other))),
         ("unknown", |bits| action(bits.on_signal(Sender::Unknown))),
@@ -255,5 +260,29 @@ mod tests {
         }
         let last = Bits(u64::MAX << FLAGS);
         assert_eq!(last.on_drop_pending(), Bits(0));
+    }
+    #[test]
+    fn what_is_sent_once_is_accepted_once() {
+        let accepted = |mut bits: Bits, signals: &[Sender]| {
+            let take = |sender: &Sender| {
+                let (after, action) = bits.on_signal(*sender);
+                bits = after;
+                usize::from(action == Action::Accept)
+            };
+            signals.iter().map(take).sum::<usize>()
+        };
+        let sent = Bits::default().on_send();
+        // The handler sees the signal only when the resend is decided on: the two become one, or come one after the other.
+        assert_eq!(accepted(sent.on_resend(), &[Sender::Marked]), 1);
+        assert_eq!(accepted(sent.on_resend(), &[Sender::Marked, Sender::Marked]), 1);
+        // The cell is over between the decision and the signal.
+        assert_eq!(accepted(sent.on_drop_pending(), &[Sender::Marked]), 0);
+        // User code signals its own process: ours that was pending behind is the same interrupt.
+        assert_eq!(accepted(sent, &[Sender::Us, Sender::Marked]), 1);
+        // One from another process is its own affair.
+        assert_eq!(accepted(sent, &[Sender::Other, Sender::Marked]), 1);
+        // Where nobody says who sent it.
+        assert_eq!(accepted(sent, &[Sender::Unknown]), 1);
+        assert_eq!(accepted(Bits::default().on_resend(), &[Sender::Unknown]), 0);
     }
 }
