@@ -11,5 +11,6 @@ mod interrupts;
 mod isolation;
 mod limits;
 mod lost;
+mod resends;
 mod startup;
 pub mod storms;
