@@ -204,7 +204,7 @@ fn run(py: Python<'_>) {
     }
     let _ = END.set(end);
     // The handlers of Python's `atexit` run with SIGINT unblocked: an interrupt stops the one that runs.
-    interrupt::allow();
+    interrupt::unblock_signals();
 }
 
 /// Finalises CPython in a forked child and ends the process, unless the status is 0: after `-c` the status would be 0.

@@ -93,9 +93,9 @@ unsafe fn start(config: &Config, engine: Engine) {
         #[cfg(target_os = "linux")]
         signals::crash_traceback::install();
         interrupts::start_resending();
-        interrupt::allow();
+        interrupt::unblock_signals();
         libr::setup_Rmainloop();
-        interrupt::forbid();
+        interrupt::block_signals();
     }
     top::note();
 }

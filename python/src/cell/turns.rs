@@ -57,7 +57,7 @@ pub(crate) fn run(py: Python<'_>) -> Option<SessionEnd> {
         engine.started(runtime);
     }
     loop {
-        interrupt::forbid();
+        interrupt::block_signals();
         swallow_signals(py);
         match py.detach(|| engine.next(&mut [], None)) {
             Turn::Cell(cell) => {
@@ -103,10 +103,10 @@ fn close_loop(py: Python<'_>) {
     let is_used =
         sys(py).and_then(|sys| sys.getattr("modules")).and_then(|modules| modules.contains("asyncio")).unwrap_or(false);
     if is_used {
-        interrupt::allow();
+        interrupt::unblock_signals();
         // There is no cell any more to which an error of a cancelled task could be reported.
         let _ = AIO.get(py, "close").and_then(|close| close.call0());
-        interrupt::forbid();
+        interrupt::block_signals();
     }
 }
 
@@ -117,7 +117,7 @@ fn run_startup_file(py: Python<'_>) -> Option<SessionEnd> {
     }
     let path = std::env::var_os("PYTHONSTARTUP").filter(|path| !path.is_empty())?;
     let file = path.to_string_lossy().into_owned();
-    interrupt::allow();
+    interrupt::unblock_signals();
     let result = std::fs::read_to_string(&path).map_err(PyErr::from).and_then(|source| {
         let compiled = code::plain(py, &source, &file)?;
         code::evaluate(py, &compiled, &main_namespace(py)?).map(drop)
@@ -126,7 +126,7 @@ fn run_startup_file(py: Python<'_>) -> Option<SessionEnd> {
         Ok(()) => Ended::Ok,
         Err(error) => failed(py, error),
     };
-    interrupt::forbid();
+    interrupt::block_signals();
     match ended {
         Ended::Exit(end) => Some(end),
         _ => None,
@@ -146,7 +146,7 @@ fn run_cell(py: Python<'_>, cell: &Cell) -> Ended {
         defines = codes.into_iter().flatten().any(|code| compile::defines(code).unwrap_or(true));
         let namespace = main_namespace(py)?;
         set_running(true);
-        interrupt::allow();
+        interrupt::unblock_signals();
         let value = evaluate(py, &compiled, &namespace)?;
         if compiled.last.is_some() {
             display(py, &value).map_err(|error| compile::raise_at_last(py, error, &source, &file, &namespace))?;
@@ -159,7 +159,7 @@ fn run_cell(py: Python<'_>, cell: &Cell) -> Ended {
         Err(error) => {
             let _ = errors::add_source_line(py, &error, &file, &source);
             // Printing an error runs user code too, and can be interrupted.
-            interrupt::allow();
+            interrupt::unblock_signals();
             failed(py, error)
         }
     };
@@ -168,7 +168,7 @@ fn run_cell(py: Python<'_>, cell: &Cell) -> Ended {
     if !fork::in_child() {
         flush_replaced(py);
     }
-    interrupt::forbid();
+    interrupt::block_signals();
     if !defines {
         // No object has the cell's code any more, except the traceback of the last error.
         let unused = if matches!(ended, Ended::Failed(..)) { errors::replace_last_failed(file) } else { Some(file) };
@@ -203,7 +203,7 @@ fn evaluate<'py>(
     let codes: Vec<_> = [&compiled.body, &compiled.last].into_iter().flatten().collect();
     for code in &codes {
         if compile::is_coroutine(code)? {
-            let blocked = interrupt::hold();
+            let blocked = interrupt::block_sigint();
             py.check_signals()?;
             let task = AIO.get(py, "begin")?.call1((codes, namespace))?;
             drop(blocked);
@@ -226,7 +226,7 @@ fn evaluate<'py>(
 /// Has the session send the cell's SIGINT again, shortly after.
 #[pyfunction]
 fn redeliver() {
-    interrupt::renew();
+    interrupt::redeliver();
 }
 
 /// Shows a value by `sys.displayhook`. Raises what that raises.

@@ -64,7 +64,7 @@ fn around(py: Python<'_>, name: &str, fork: impl FnOnce() -> libc::pid_t) -> PyR
     py.import("sys")?.getattr("audit")?.call1((format!("os.{name}"),))?;
     // An interrupt is raised here or after the fork: CPython prints and drops what the hooks around a fork raise.
     py.check_signals()?;
-    let blocked = interrupt::is_main_thread().then(interrupt::hold);
+    let blocked = interrupt::is_main_thread().then(interrupt::block_sigint);
     py.check_signals()?;
     // SAFETY: these three are to be called around a fork, with the GIL held.
     let (pid, error) = unsafe {

@@ -102,7 +102,7 @@ impl Loader {
         // An interrupt is raised here or after the patch: in its middle it would leave a module that is patched in
         // part.
         py.check_signals()?;
-        let _blocked = interrupt::is_main_thread().then(interrupt::hold);
+        let _blocked = interrupt::is_main_thread().then(interrupt::block_sigint);
         patch(py, &self.name, module).map_err(|error| PyImportError::new_err(format!("{}: {error}", self.name)))
     }
 }

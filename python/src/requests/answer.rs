@@ -26,9 +26,9 @@ static COMPLETE: Part = Part::new("<worker complete>", include_str!("complete.py
 /// cells or in a read of standard input. SIGINT is unblocked while Python works; a KeyboardInterrupt ends the request
 /// alone.
 pub(crate) fn answer(py: Python<'_>, engine: &Engine, request: &Request) {
-    interrupt::allow();
+    interrupt::unblock_signals();
     let answer = dispatch(py, request);
-    let _blocked = interrupt::hold();
+    let _blocked = interrupt::block_sigint();
     // An interrupt that came at the end of the work, and was not raised yet, was meant for the request too.
     swallow_signals(py);
     engine.respond(request, answer);

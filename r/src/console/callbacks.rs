@@ -82,12 +82,12 @@ pub(crate) unsafe extern "C-unwind" fn read_console(
                     Parsed::Broken => Step::ParseError,
                 },
                 Step::Evaluate => {
-                    interrupt::allow();
+                    interrupt::unblock_signals();
                     direct_eval::evaluate();
                     give_empty_line(buffer)
                 }
                 Step::ParseError => {
-                    interrupt::allow();
+                    interrupt::unblock_signals();
                     source::raise();
                     Step::ToTop
                 }
@@ -96,12 +96,12 @@ pub(crate) unsafe extern "C-unwind" fn read_console(
                     Step::Return(1)
                 }
                 Step::Interrupt => {
-                    interrupt::allow();
+                    interrupt::unblock_signals();
                     libr::Rf_onintr();
                     ask(prompt, buffer, size)
                 }
                 Step::ToTop => {
-                    interrupt::allow();
+                    interrupt::unblock_signals();
                     libr::Rf_jump_to_toplevel()
                 }
                 Step::End(wish) => clean_up::end(wish),
@@ -116,7 +116,7 @@ fn ask(prompt: *const c_char, buffer: *mut c_uchar, size: c_int) -> Step {
     let prompt = unsafe { CStr::from_ptr(prompt) }.to_string_lossy();
     // A browser at the top level reads with no call active, as R's own prompt does. Where R's contexts are known, it has its own.
     if top::is_at_top() && !is_browser(&prompt) {
-        interrupt::forbid();
+        interrupt::block_signals();
         // SAFETY: R's buffer has at least one byte.
         let has_jumped = unsafe { *buffer } == 0;
         return match session::phase() {
@@ -157,7 +157,7 @@ fn go_on(has_jumped: bool, buffer: *mut c_uchar, size: c_int) -> Step {
         return fill(buffer, size);
     }
     // `system(timeout = )` has a handler of its own, which stops the command and does not set R's flag.
-    if interrupts::is_pending() || interrupt::take_unseen_strike() {
+    if interrupts::is_pending() || interrupt::take_unseen_sigint() {
         return Step::Interrupt;
     }
     if !EVALUATED.get() {
@@ -175,9 +175,9 @@ fn go_on(has_jumped: bool, buffer: *mut c_uchar, size: c_int) -> Step {
 
 /// How the expression ended that R jumped out of. Code of the user's may run.
 fn outcome_of_jump() -> (Outcome, Option<ErrorInfo>) {
-    interrupt::allow();
+    interrupt::unblock_signals();
     let outcome_of_jump = conditions::outcome();
-    interrupt::forbid();
+    interrupt::block_signals();
     outcome_of_jump
 }
 
@@ -258,7 +258,7 @@ fn fill(buffer: *mut c_uchar, size: c_int) -> Step {
     if fork::in_child() {
         return Step::Return(1);
     }
-    interrupt::allow();
+    interrupt::unblock_signals();
     if interrupts::is_pending() { Step::InterruptFirst } else { Step::Return(1) }
 }
 

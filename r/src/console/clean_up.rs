@@ -70,7 +70,7 @@ pub(crate) unsafe fn end(ended_by: EndedBy) -> ! {
         EndedBy::Supervisor => (0, 0, true),
     };
     let is_fatal = save == SA_SUICIDE;
-    interrupt::allow();
+    interrupt::unblock_signals();
     // SAFETY: R's own order of finalisation.
     unsafe {
         // A `.Last` that failed when the supervisor wanted the end has had its turn.
@@ -98,7 +98,7 @@ pub(crate) unsafe fn end(ended_by: EndedBy) -> ! {
         }
         libr::R_CleanTempDir();
     }
-    interrupt::forbid();
+    interrupt::block_signals();
     pages::remove_files();
     let code = session::engine().end(reason(ended_by, status));
     // SAFETY: R's own front end ends in exit() as well, so that libraries' exit handlers run.

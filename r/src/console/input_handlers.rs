@@ -39,13 +39,13 @@ pub(crate) fn sources() -> Sources {
 /// ends there.
 pub(crate) fn serve() -> bool {
     let seen = conditions::save();
-    interrupt::allow();
+    interrupt::unblock_signals();
     // SAFETY: R's own loop body; the mask that R_checkActivity gives is static.
     api::at_top_level(|| unsafe {
         let ready = libr::R_checkActivity(0, 1);
         libr::R_runHandlers(libr::R_InputHandlers, ready);
     });
-    interrupt::forbid();
+    interrupt::block_signals();
     // A handler may have a top level of its own, and the interrupt ends there.
     let was_interrupted = conditions::was_interrupted();
     conditions::restore(seen);

@@ -22,12 +22,12 @@ pub(crate) unsafe extern "C-unwind" fn write_console(text: *const c_char, length
     // SAFETY: R passes `length` bytes.
     let bytes = unsafe { std::slice::from_raw_parts(text.cast::<u8>(), usize::try_from(length).unwrap_or(0)) };
     if !write(bytes, if kind == 0 { Stream::Stdout } else { Stream::Stderr }) {
-        interrupt::allow();
+        interrupt::unblock_signals();
         // SAFETY: nothing in this frame has a destructor.
         unsafe { libr::R_CheckUserInterrupt() };
     }
     if looked_up().take_unknown_interrupt() {
-        interrupt::allow();
+        interrupt::unblock_signals();
         // SAFETY: as above.
         unsafe { libr::Rf_onintr() };
     }

@@ -31,9 +31,9 @@ static TOOLS: RThread<SEXP> = RThread::new(std::ptr::null_mut());
 
 /// Works on a request and answers it. `is_debugging`: names are those of the innermost frame.
 pub(crate) fn answer(engine: &Engine, request: &Request, is_debugging: bool) {
-    interrupt::allow();
+    interrupt::unblock_signals();
     let answer = work_out(request, is_debugging);
-    interrupt::forbid();
+    interrupt::block_signals();
     // An interrupt that is still pending was meant for the request.
     interrupts::clear();
     engine.respond(request, answer);

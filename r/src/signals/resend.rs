@@ -36,15 +36,15 @@ pub(crate) fn start(note: extern "C" fn()) {
         return;
     }
     WAKE.store(fd, SeqCst);
-    interrupt::call_after_strike(wake);
-    let was_open = interrupt::forbid();
+    interrupt::call_after_sigint(wake);
+    let was_open = interrupt::block_signals();
     let started =
         std::thread::Builder::new().name("resend".to_owned()).stack_size(64 << 10).spawn(move || run(fd, note));
     if started.is_err() {
         WAKE.store(-1, SeqCst);
     }
     if was_open {
-        interrupt::allow();
+        interrupt::unblock_signals();
     }
 }
 
@@ -65,7 +65,7 @@ fn run(fd: libc::c_int, note: extern "C" fn()) {
     // SAFETY: the buffer is as long as an eventfd asks for.
     while unsafe { libc::read(fd, (&raw mut count).cast(), 8) } == 8 {
         std::thread::sleep(INTERVAL);
-        if interrupt::take_lost_strike() {
+        if interrupt::take_lost_sigint() {
             note();
         }
         while looked_up().interrupt_is_pending() {

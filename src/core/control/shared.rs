@@ -97,7 +97,7 @@ impl Shared {
         if effects.send_sigint {
             self.process.send_sigint(&self.main_wake, &others);
         } else if effects.resend_sigint {
-            interrupt::nudge();
+            interrupt::resend();
         }
         let has_events = !effects.events.is_empty();
         effects.events.into_iter().for_each(|event| self.emit_effect(event));
@@ -188,7 +188,7 @@ impl Shared {
         let mut state = self.state.lock();
         let Interrupt { mut effects, was_idle, has_stopped } = state.on_interrupt(id, Instant::now());
         // Recorded also when no signal is sent: the one that belongs to this message must not interrupt anything either.
-        let is_first = interrupt::claim(interrupt::Way::Message);
+        let is_first = interrupt::is_first(interrupt::Way::Message);
         let is_answered = !is_first && was_idle && interrupt::take_answer();
         if !is_answered {
             self.codec.on_interrupt();

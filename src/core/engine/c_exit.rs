@@ -54,7 +54,7 @@ fn emit_end(status: libc::c_int) {
     }
     let _speaker = EMITTING.lock();
     if interrupt::is_main_thread() {
-        interrupt::forbid();
+        interrupt::block_signals();
     }
     let Some(state) = engine.0.state.try_lock_for(PATIENCE) else { return };
     let (has_ended, is_up) = (state.has_ended(), !state.is_starting());

@@ -292,7 +292,7 @@ impl Engine {
     /// blocked. Afterwards no interrupt that was meant for the cell is left, but for what the runtime has noted
     /// itself: check and swallow that.
     pub fn finish_cell(&self, outcome: Outcome, error: Option<&ErrorInfo>) {
-        interrupt::forbid();
+        interrupt::block_signals();
         self.drain_capture();
         let mut state = self.0.state.lock();
         interrupt::note_answer();

@@ -85,7 +85,7 @@ impl Engine {
         }
         {
             // An interrupt ends the wait for room: one picture more than there is room for does no harm.
-            let held = interrupt::is_main_thread().then(interrupt::hold);
+            let held = interrupt::is_main_thread().then(interrupt::block_sigint);
             let mask = held.as_ref().map(|_| interrupt::open_mask());
             let _ = self.0.emitter.drain_capture(mask.as_ref());
         }

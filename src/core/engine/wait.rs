@@ -30,7 +30,7 @@ pub fn wait<R: Runtime, T: Send>(
         if is_main {
             runtime.check()?;
         }
-        let _blocked = is_main.then(interrupt::hold);
+        let _blocked = is_main.then(interrupt::block_sigint);
         if is_main {
             runtime.check()?;
         }

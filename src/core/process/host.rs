@@ -44,7 +44,7 @@ impl HostProcess {
             HostProcess::Own => {
                 // A signal ends the main thread's wait by itself.
                 let _ = main_wake;
-                interrupt::strike(|| others.send());
+                interrupt::send_sigint(|| others.send());
             }
             #[cfg(test)]
             HostProcess::Test { is_interrupted } => {

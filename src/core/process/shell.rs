@@ -1,7 +1,7 @@
 //! A shell command that is waited for and can be interrupted: what a runtime's `system` does, without C's own.
 //!
 //! C's `system()` ignores SIGINT in the whole process while it waits. An interrupt that comes between its call and the
-//! child's birth would strike nobody, and the child would run its full time.
+//! start of the child would reach nobody, and the child would run its full time.
 
 use crate::output::emitter::Interrupted;
 use crate::signals::interrupt;

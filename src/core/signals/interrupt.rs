@@ -1,53 +1,51 @@
-//! SIGINT on its way to the main thread: who sent it, whether it is a duplicate, and when it may arrive.
+//! SIGINT on its way to the main thread: sending it, sending it once more, and finding out that it was lost.
 //!
-//! The control thread strikes the main thread with a real SIGINT, because nothing less stops a system call. A
-//! supervisor may send the message and the signal together, so a handler in front of the runtime's own lets only the
-//! first of the two through. The main thread keeps SIGINT blocked except around user code and inside its waits, so
-//! that a signal meant for one cell cannot arrive in the next.
+//! The control thread sends the main thread a real SIGINT, because nothing less ends a system call. A supervisor may send the
+//! message and the signal together, so a handler in front of the runtime's own (`handler`) lets only the first of the two
+//! through. The main thread keeps SIGINT blocked except around user code and inside its waits, so that a signal meant for one
+//! cell cannot arrive in the next. `docs/interrupts.md` tells the whole way.
 
-#![expect(unsafe_code, reason = "signal handlers, masks and sigaction")]
+#![expect(unsafe_code, reason = "signal handlers and sigaction")]
 
-pub(crate) use super::dedup::{Way, claim, forget_signal, note_answer, take_answer, take_batch};
+pub(crate) use super::dedup::{Way, forget_signal, is_first, note_answer, take_answer, take_batch};
 pub use super::flags::has_delivered;
-pub use super::mask::{Held, allow, forbid, hold};
+pub use super::handler::{Deliver, install, install_before_current};
+pub use super::mask::{Blocked, block_sigint, block_signals, unblock_signals};
 pub(crate) use super::mask::{drop_pending, open_mask};
-pub(crate) use super::terminate::{catch_end_signals, take_end_signal, wake_control};
+pub(crate) use super::terminate::{catch_end_signals, take_end_signal};
 pub use super::terminate::{install_default_end_handlers, install_end_handlers};
 
-use super::flags::{HAS_DELIVERED, HAS_SIGNALLED, MAIN, NUDGED, RENEWED, STRUCK, signal_main};
+use super::flags::{
+    has, has_main_thread, set_main_thread, signal_safe_change, signal_safe_set, signal_safe_signal_main_thread,
+};
+use super::handler::{
+    has_flag, has_runtime, own_handler, signal_safe_is_whole, signal_safe_set_flag, signal_safe_set_handler,
+};
+use super::mask::is_pending;
+use super::sigint_state::Bits;
+use super::terminate::signal_safe_wake_control;
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-/// What passes an interrupt on to the runtime: a function pointer of type [`Deliver`] or of a plain handler.
-static DELIVER: AtomicUsize = AtomicUsize::new(0);
-static DELIVER_IS_HANDLER: AtomicBool = AtomicBool::new(false);
-/// Whether the handler runs on the alternate stack.
-static STACK_FLAG: AtomicI32 = AtomicI32::new(libc::SA_ONSTACK);
-/// Sets the runtime's own flag, from any thread; for moments when SIGINT is ignored.
-static SET_FLAG: AtomicUsize = AtomicUsize::new(0);
-/// Where on the stack the main thread's call of somebody else's handler stands; 0: nowhere.
-static IN_HANDLER: AtomicUsize = AtomicUsize::new(0);
-/// Called after each strike, on the control thread.
-static AFTER_STRIKE: AtomicUsize = AtomicUsize::new(0);
-
-/// Has `hook` called after each strike, on the control thread.
-pub fn call_after_strike(hook: Deliver) {
-    AFTER_STRIKE.store(hook as usize, SeqCst);
-}
-
-/// Tells the runtime of an interrupt. Called in signal context on the main thread.
-pub type Deliver = extern "C" fn();
+/// Called after SIGINT was sent, on the control thread: a [`Deliver`]; 0: none.
+static AFTER_SIGINT: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
+    /// The calling thread is the main one.
     static IS_MAIN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has `hook` called each time after SIGINT was sent, on the control thread.
+pub fn call_after_sigint(hook: Deliver) {
+    AFTER_SIGINT.store(hook as usize, SeqCst);
 }
 
 /// Makes the calling thread the one that interrupts go to, with SIGINT blocked. Sets an inherited "ignore" back: of SIGINT, and
 /// of SIGCHLD, under which nobody learns how a child has ended.
 pub(crate) fn adopt_main_thread() {
-    MAIN.store(sys::this_thread() as usize, SeqCst);
+    set_main_thread();
     IS_MAIN.set(true);
-    forbid();
+    block_signals();
     // SAFETY: the default action needs no handler, and sigaction gets a zeroed structure, which is a valid one.
     unsafe {
         for signal in [libc::SIGINT, libc::SIGCHLD] {
@@ -68,7 +66,7 @@ pub(crate) fn adopt_main_thread() {
 #[cfg(test)]
 pub(crate) fn adopt_test_thread() {
     IS_MAIN.set(true);
-    forbid();
+    block_signals();
 }
 
 /// Whether the calling thread is the one that runs cells.
@@ -78,180 +76,62 @@ pub fn is_main_thread() -> bool {
 
 /// After a fork the forking thread is the only one, so it is the main one.
 pub(crate) fn adopt_forked_thread() {
-    MAIN.store(sys::this_thread() as usize, SeqCst);
+    set_main_thread();
     IS_MAIN.set(true);
 }
 
+/// SIGPIPE: nothing is done.
 extern "C" fn on_nothing(_signal: libc::c_int) {}
-
-/// Puts the filter in front of the runtime: `deliver` is called for each interrupt, in signal context, on the main thread.
-/// `set_flag` sets the runtime's own flag from any thread.
-pub fn install(deliver: Deliver, set_flag: Deliver) {
-    SET_FLAG.store(set_flag as usize, SeqCst);
-    DELIVER.store(deliver as usize, SeqCst);
-    DELIVER_IS_HANDLER.store(false, SeqCst);
-    set_handler();
-}
-
-/// The same in front of the handler that the runtime has installed. Call it again when the runtime may have installed it anew;
-/// does nothing when the filter is still there, or when user code chose the default action or to ignore SIGINT.
-pub fn install_before_current(set_flag: Deliver) {
-    SET_FLAG.store(set_flag as usize, SeqCst);
-    let current = current();
-    if current.sa_sigaction == own_handler()
-        || current.sa_sigaction == libc::SIG_DFL
-        || current.sa_sigaction == libc::SIG_IGN
-    {
-        return;
-    }
-    DELIVER.store(current.sa_sigaction, SeqCst);
-    DELIVER_IS_HANDLER.store(true, SeqCst);
-    // It may need more of a stack than the alternate one has.
-    STACK_FLAG.store(current.sa_flags & libc::SA_ONSTACK, SeqCst);
-    set_handler();
-}
-
-fn set_handler() {
-    // SAFETY: the handler has the signature that SA_SIGINFO asks for. No SA_RESTART: system calls must return.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = own_handler();
-        action.sa_flags = libc::SA_SIGINFO | STACK_FLAG.load(SeqCst);
-        libc::sigaction(libc::SIGINT, &action, std::ptr::null_mut());
-    }
-}
 
 /// Whether an interrupt has come as a signal since the last call.
 pub(crate) fn take_signalled() -> bool {
-    HAS_SIGNALLED.swap(false, SeqCst)
-}
-
-extern "C" fn on_sigint(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    let main = MAIN.load(SeqCst) as libc::pthread_t;
-    let is_main = sys::this_thread() == main;
-    let here = std::ptr::from_ref(&main).addr();
-    // A library's handler that passes the signal on to what was there before, which was ours, comes back to us. That we look at
-    // the place and not at a mark alone: a handler may jump away and leave the mark standing.
-    if is_main && here < IN_HANDLER.load(SeqCst) {
-        return tell_flag();
-    }
-    if sys::is_own_process() {
-        let is_told = handler_is_whole();
-        // SAFETY: the kernel passes a valid siginfo to a handler with SA_SIGINFO; getpid cannot fail.
-        let is_foreign = is_told && unsafe { (*info).si_pid() != libc::getpid() };
-        // A signal from elsewhere must not pass for the blow that is on its way behind it.
-        let was_struck = !is_foreign && STRUCK.swap(false, SeqCst);
-        if !is_foreign && NUDGED.swap(false, SeqCst) && !was_struck {
-            return;
-        }
-        if !is_told {
-            // R swaps handlers by `signal()` around each wait of its own, which puts ours back without SA_SIGINFO.
-            set_handler();
-        }
-        let from_us = if is_told { !is_foreign } else { was_struck };
-        if !from_us && !claim(Way::Signal) {
-            return;
-        }
-        if !is_main {
-            // Marked as a blow, or the main thread would take it for the nudge that follows and drop it. Sent before anybody
-            // is woken, who may start the next cell.
-            STRUCK.store(true, SeqCst);
-            signal_main(main);
-        }
-        if !from_us {
-            // The control thread sees to it that a system call which begins at this moment is ended too.
-            HAS_SIGNALLED.store(true, SeqCst);
-            wake_control();
-        }
-    } else if !is_main {
-        signal_main(main);
-    }
-    if !is_main {
-        return;
-    }
-    let deliver = DELIVER.load(SeqCst);
-    if deliver == 0 {
-        return;
-    }
-    HAS_DELIVERED.store(true, SeqCst);
-    sys::keep_errno(|| {
-        if DELIVER_IS_HANDLER.load(SeqCst) {
-            // SAFETY: the pointer is the handler that the runtime had installed; it takes the signal, and ignores the rest if it
-            // was installed without SA_SIGINFO.
-            let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) =
-                unsafe { std::mem::transmute(deliver) };
-            IN_HANDLER.store(here, SeqCst);
-            handler(signal, info, context);
-            IN_HANDLER.store(0, SeqCst);
-        } else {
-            // SAFETY: the pointer was stored by `install`, from a `Deliver`.
-            let deliver: Deliver = unsafe { std::mem::transmute(deliver) };
-            deliver();
-        }
-    });
-}
-
-/// Sets the runtime's own flag.
-fn tell_flag() {
-    let set_flag = SET_FLAG.load(SeqCst);
-    if set_flag != 0 {
-        HAS_DELIVERED.store(true, SeqCst);
-        // SAFETY: the pointer was stored from a `Deliver`.
-        let set_flag: Deliver = unsafe { std::mem::transmute(set_flag) };
-        set_flag();
-    }
+    signal_safe_change(Bits::take_outside)
 }
 
 /// Sends the main thread the signal once more, of which the runtime is not told.
 ///
-/// A runtime looks at its flag and then enters a system call; a strike between the two leaves the flag set and the call
-/// asleep. The nudge ends the call, and the runtime looks again.
-pub(crate) fn nudge() {
-    let main = MAIN.load(SeqCst);
+/// A runtime looks at its flag and then enters a system call; a SIGINT between the two leaves the flag set and the call
+/// asleep. Another one ends the call, and the runtime looks again.
+pub(crate) fn resend() {
     // A handler of R's own, while R waits, would take it for another interrupt.
-    if main == 0 || current().sa_sigaction != own_handler() || !handler_is_whole() {
-        return;
+    if has_main_thread() && signal_safe_is_whole() {
+        signal_safe_set(Bits::on_resend);
+        signal_safe_signal_main_thread();
     }
-    let is_renewed = RENEWED.swap(false, SeqCst);
-    (if is_renewed { &STRUCK } else { &NUDGED }).store(true, SeqCst);
-    signal_main(main as libc::pthread_t);
 }
 
 /// The running cell's interrupt came where the runtime could do nothing with it: it comes again in a moment.
-pub fn renew() {
-    if has_delivered() {
-        RENEWED.store(true, SeqCst);
-        HAS_SIGNALLED.store(true, SeqCst);
-        wake_control();
+pub fn redeliver() {
+    if signal_safe_change(Bits::on_redeliver) {
+        signal_safe_wake_control();
     }
 }
 
 /// Interrupts the main thread. `send_to_others` is called after the signal, and passes the interrupt on to other processes.
-pub(crate) fn strike(send_to_others: impl FnOnce()) {
-    let main = MAIN.load(SeqCst);
-    if main == 0 || DELIVER.load(SeqCst) == 0 {
+pub(crate) fn send_sigint(send_to_others: impl FnOnce()) {
+    if !has_main_thread() || !has_runtime() {
         return;
     }
-    let action = current().sa_sigaction;
+    let action = current();
     if action == libc::SIG_DFL {
         // The runtime has finalised and put the default back, which would end the process without a word.
         return;
     }
-    if action == libc::SIG_IGN && SET_FLAG.load(SeqCst) != 0 {
+    if action == libc::SIG_IGN && has_flag() {
         // C's system() ignores SIGINT while it waits. The flag is all then: a signal as well would be a second interrupt if the
         // wait ended at this moment.
-        tell_flag();
+        signal_safe_set_flag();
     } else {
-        if !handler_is_whole() && current().sa_sigaction == own_handler() {
-            set_handler();
+        if !signal_safe_is_whole() && current() == own_handler() {
+            signal_safe_set_handler();
         }
-        STRUCK.store(true, SeqCst);
-        signal_main(main as libc::pthread_t);
+        signal_safe_set(Bits::on_send);
+        signal_safe_signal_main_thread();
     }
     // Each of the others by itself, and not the group at once: this process would get a second signal, and while R waits a
     // handler of its own takes each for an interrupt.
     send_to_others();
-    let hook = AFTER_STRIKE.load(SeqCst);
+    let hook = AFTER_SIGINT.load(SeqCst);
     if hook != 0 {
         // SAFETY: the pointer was stored from a `Deliver`.
         let hook: Deliver = unsafe { std::mem::transmute(hook) };
@@ -259,42 +139,24 @@ pub(crate) fn strike(send_to_others: impl FnOnce()) {
     }
 }
 
-/// Whether the main thread was struck and the blow was lost: it began to ignore SIGINT, as C's `system()` does, before the signal
+/// Whether SIGINT was sent to the main thread and was lost: it began to ignore SIGINT, as C's `system()` does, before the signal
 /// arrived, and the kernel drops what is ignored. Tells so once.
-pub fn take_lost_strike() -> bool {
-    current().sa_sigaction == libc::SIG_IGN && STRUCK.swap(false, SeqCst)
+pub fn take_lost_sigint() -> bool {
+    current() == libc::SIG_IGN && signal_safe_change(Bits::take_sent)
 }
 
-/// Whether the main thread was struck and somebody else's handler took the blow. Tells so once; on the main thread, SIGINT held.
-pub fn take_unseen_strike() -> bool {
-    if !STRUCK.load(SeqCst) {
-        return false;
-    }
-    // SAFETY: sigpending fills the set.
-    let is_pending = unsafe {
-        let mut pending: libc::sigset_t = std::mem::zeroed();
-        libc::sigpending(&mut pending);
-        libc::sigismember(&pending, libc::SIGINT) == 1
-    };
-    !is_pending && STRUCK.swap(false, SeqCst)
+/// Whether SIGINT was sent to the main thread and somebody else's handler took it. Tells so once; on the main thread, SIGINT
+/// blocked.
+pub fn take_unseen_sigint() -> bool {
+    has(Bits::SENT) && !is_pending() && signal_safe_change(Bits::take_sent)
 }
 
 /// What SIGINT does at this moment.
-fn current() -> libc::sigaction {
-    sys::current_action(libc::SIGINT)
-}
-
-fn own_handler() -> usize {
-    on_sigint as *const () as usize
+fn current() -> libc::sighandler_t {
+    sys::current_action(libc::SIGINT).sa_sigaction
 }
 
 /// Whether SIGINT is handled here.
 pub fn is_installed() -> bool {
-    handler_is_whole()
-}
-
-/// Our handler is there, and is told who sends signals.
-fn handler_is_whole() -> bool {
-    let current = current();
-    current.sa_sigaction == own_handler() && current.sa_flags & libc::SA_SIGINFO != 0
+    signal_safe_is_whole()
 }

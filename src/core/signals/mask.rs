@@ -2,10 +2,11 @@
 
 #![expect(unsafe_code, reason = "signal masks")]
 
-use super::flags::{HAS_DELIVERED, NUDGED, RENEWED, STRUCK};
+use super::flags::signal_safe_set;
+use super::sigint_state::Bits;
 use std::cell::Cell;
-use std::sync::atomic::Ordering::SeqCst;
 
+/// The set of SIGINT alone.
 fn sigint() -> libc::sigset_t {
     // SAFETY: sigemptyset and sigaddset fill the set.
     unsafe {
@@ -23,7 +24,7 @@ thread_local! {
 }
 
 /// Lets signals through to the calling thread: user code is about to run.
-pub fn allow() {
+pub fn unblock_signals() {
     match OPEN_MASK.take() {
         // SAFETY: the set lives across the call.
         Some(mask) => unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &mask, std::ptr::null_mut()) },
@@ -34,7 +35,7 @@ pub fn allow() {
 
 /// Blocks signals in the calling thread, all but faults: they stay pending until the next wait or user code, so that none
 /// comes between a check of the runtime's flags and the wait. Tells whether SIGINT was open before.
-pub fn forbid() -> bool {
+pub fn block_signals() -> bool {
     if OPEN_MASK.get().is_some() {
         return false;
     }
@@ -49,31 +50,29 @@ pub fn forbid() -> bool {
     }
 }
 
-/// Signals blocked for as long as this lives; then as it was before.
+/// Signals are blocked as long as this lives, and then open again if they were open before.
 #[derive(Debug)]
-pub struct Held {
+pub struct Blocked {
     was_open: bool,
 }
 
 /// Blocks signals until the result is dropped. Check the runtime's flag after this and before a wait.
-pub fn hold() -> Held {
-    Held { was_open: forbid() }
+pub fn block_sigint() -> Blocked {
+    Blocked { was_open: block_signals() }
 }
 
-impl Drop for Held {
+impl Drop for Blocked {
     fn drop(&mut self) {
         if self.was_open {
-            allow();
+            unblock_signals();
         }
     }
 }
 
-/// Throws away a SIGINT that is pending: it was meant for a cell that is over.
+/// Throws away a SIGINT that is pending: it was meant for a cell that is over. A new generation begins, in which the runtime
+/// was told of nothing.
 pub(crate) fn drop_pending() {
-    STRUCK.store(false, SeqCst);
-    NUDGED.store(false, SeqCst);
-    RENEWED.store(false, SeqCst);
-    HAS_DELIVERED.store(false, SeqCst);
+    signal_safe_set(Bits::on_drop_pending);
     while take_pending() {}
 }
 
@@ -82,6 +81,16 @@ pub(super) fn take_pending() -> bool {
     let zero = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the set and the timeout live across the call; no information is asked for.
     unsafe { libc::sigtimedwait(&sigint(), std::ptr::null_mut(), &zero) == libc::SIGINT }
+}
+
+/// Whether a SIGINT is pending for the calling thread or the process.
+pub(super) fn is_pending() -> bool {
+    // SAFETY: sigpending fills the set.
+    unsafe {
+        let mut pending: libc::sigset_t = std::mem::zeroed();
+        libc::sigpending(&mut pending);
+        libc::sigismember(&pending, libc::SIGINT) == 1
+    }
 }
 
 /// The calling thread's mask with SIGINT open, for a wait.

@@ -3,6 +3,10 @@
 pub mod crash;
 mod dedup;
 mod flags;
+mod handler;
 pub mod interrupt;
 mod mask;
+#[cfg(test)]
+mod safety;
+mod sigint_state;
 mod terminate;

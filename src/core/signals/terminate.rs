@@ -25,6 +25,7 @@ pub fn install_default_end_handlers() {
     restore_end_handlers(|signal| sys::current_action(signal).sa_sigaction == libc::SIG_DFL);
 }
 
+/// Installs the handler for those signals that `is_due` says.
 fn restore_end_handlers(is_due: impl Fn(libc::c_int) -> bool) {
     for signal in [libc::SIGTERM, libc::SIGHUP].into_iter().filter(|signal| is_due(*signal)) {
         // SAFETY: the handler has the plain signature.
@@ -46,6 +47,7 @@ pub(crate) fn take_end_signal() -> Option<&'static str> {
     }
 }
 
+/// SIGTERM or SIGHUP has come.
 extern "C" fn on_end(signal: libc::c_int) {
     if !sys::is_own_process() {
         // A child dies of the signal as it would without us.
@@ -53,11 +55,13 @@ extern "C" fn on_end(signal: libc::c_int) {
         return;
     }
     END_ASKED.store(signal as usize, SeqCst);
-    wake_control();
+    signal_safe_wake_control();
 }
 
-/// Ends the control thread's wait. Safe in a signal handler and under any lock.
-pub(crate) fn wake_control() {
+/// Ends the control thread's wait.
+///
+/// Safe in a signal handler and under any lock: a `write` to an eventfd that does not block, with `errno` kept.
+pub(super) fn signal_safe_wake_control() {
     let fd = CONTROL_WAKE.load(SeqCst);
     if fd != usize::MAX {
         sys::keep_errno(|| {

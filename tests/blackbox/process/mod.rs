@@ -7,5 +7,6 @@ mod init;
 mod interrupts;
 mod isolation;
 mod limits;
+mod resends;
 mod startup;
 mod storms;

@@ -25,7 +25,9 @@ const SIGNALS: [(libc::c_int, &str); 15] = [
 ];
 
 /// What a signal is called in the last words.
-pub(super) fn name_of(signal: libc::c_int) -> &'static str {
+///
+/// Safe in a signal handler: a look at a constant table.
+pub(super) fn signal_safe_name_of(signal: libc::c_int) -> &'static str {
     SIGNALS.iter().find(|(number, _)| *number == signal).map_or("a signal", |(_, name)| name)
 }
 
@@ -44,6 +46,7 @@ pub(super) fn install_where_default(handler: Handler) {
     install_where(handler, |_, current| current == libc::SIG_DFL);
 }
 
+/// Installs the handler of those signals of which `is_free` says so by their number and their action.
 fn install_where(handler: Handler, is_free: impl Fn(libc::c_int, libc::sighandler_t) -> bool) {
     for (signal, _) in SIGNALS {
         if !is_free(signal, current_action(signal).sa_sigaction) {

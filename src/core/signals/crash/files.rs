@@ -1,6 +1,6 @@
 //! The session's files, which its last words remove.
 
-#![expect(unsafe_code, reason = "system calls that a signal handler may make")]
+#![expect(unsafe_code, reason = "system calls of a process that dies")]
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
@@ -16,13 +16,14 @@ pub(super) struct Files {
 }
 
 impl Files {
+    /// Those that the session's configuration names.
     pub fn of(config: &Config) -> Files {
         let to_c = |path: &Path| CString::new(path.as_os_str().as_bytes()).ok();
         let socket_file = config.socket_file.clone().and_then(|file| Some((to_c(&file.path)?, file)));
         Files { temp_dir: config.temp_dir.as_deref().and_then(to_c), socket_file }
     }
 
-    /// Removes the session's temporary directory by a program of its own: doing it here would allocate.
+    /// Removes the session's temporary directory by a program of its own: doing it here would allocate. On the output thread.
     pub fn remove_temp_dir(&self) {
         let Some(dir) = &self.temp_dir else { return };
         let program = c"/bin/rm";
@@ -43,8 +44,10 @@ impl Files {
         };
     }
 
-    /// Removes the socket file of `--listen` unless another has come to its place. Allocates nothing.
-    pub fn remove_socket_file(&self) {
+    /// Removes the socket file of `--listen` unless another has come to its place.
+    ///
+    /// Safe in a signal handler: `lstat` and `unlink`, of a path that was made before.
+    pub fn signal_safe_remove_socket_file(&self) {
         let Some((path, file)) = &self.socket_file else { return };
         // SAFETY: a C string, and a structure that the call fills before it is read.
         unsafe {

@@ -15,7 +15,7 @@ pub use notes::{make_notes, set_notes};
 
 pub(crate) use notes::forget_notes;
 
-use crate::output::emitter::Emitter;
+use crate::output::emitter::{Emitter, Stopped};
 use files::Files;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering::SeqCst};
@@ -41,9 +41,13 @@ static HAS_ADDRESS: AtomicBool = AtomicBool::new(false);
 /// Who says the last words: 0 nobody yet, 1 the output thread, 2 the handler.
 static SPEAKER: AtomicU32 = AtomicU32::new(0);
 
+/// What the handler and the output thread need: made at the start of the session, and never dropped.
 struct Place {
+    /// Where it is said.
     emitter: Arc<Emitter>,
+    /// The output thread has said everything.
     done: Wake,
+    /// What is removed.
     files: Files,
     /// Who would say the end in our stead listens here.
     end_pipe: Option<RawFd>,
@@ -51,6 +55,7 @@ struct Place {
     kill_children: fn(),
 }
 
+/// Empty until the handlers are installed.
 static PLACE: OnceLock<Place> = OnceLock::new();
 
 /// Installs the handlers and gives the calling (main) thread a stack for them.
@@ -91,9 +96,10 @@ pub fn give_stack() {
     }
 }
 
+/// A signal that ends the process has come, on any thread.
 extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
     if !sys::is_own_process() {
-        notes::forget_noted();
+        notes::signal_safe_forget_noted();
         return sys::die_of(signal);
     }
     let Some(place) = PLACE.get() else { return sys::die_of(signal) };
@@ -105,18 +111,26 @@ extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, _context
             ADDRESS.store((*info).si_addr() as usize, SeqCst);
         }
         place.emitter.wake.set();
-        sys::poll(&mut [sys::pollfd(place.done.fd(), libc::POLLIN)], Some(PATIENCE));
+        signal_safe_wait(&place.done);
         if SPEAKER.compare_exchange(0, 2, SeqCst, SeqCst).is_ok() {
-            speak(place, false);
+            signal_safe_clear_up(place);
+            signal_safe_speak(place, None);
         } else if SPEAKER.load(SeqCst) == 1 {
             // It has begun; a little more time to finish costs less than half a line.
-            sys::poll(&mut [sys::pollfd(place.done.fd(), libc::POLLIN)], Some(PATIENCE));
+            signal_safe_wait(&place.done);
         }
     } else if SPEAKER.load(SeqCst) != 2 {
         // A second thread crashes while the first is being told of: it must not end the process before.
-        sys::poll(&mut [sys::pollfd(place.done.fd(), libc::POLLIN)], Some(PATIENCE));
+        signal_safe_wait(&place.done);
     }
     sys::die_of(signal);
+}
+
+/// Waits for the output thread to be done, or until [`PATIENCE`] is over.
+///
+/// Safe in a signal handler: `poll`.
+fn signal_safe_wait(done: &Wake) {
+    sys::poll(&mut [sys::pollfd(done.fd(), libc::POLLIN)], Some(PATIENCE));
 }
 
 /// Called by the output thread whenever it wakes: says the last words if there was a fault.
@@ -127,7 +141,8 @@ pub(crate) fn attend() {
     if let Some(place) = PLACE.get()
         && SPEAKER.compare_exchange(0, 1, SeqCst, SeqCst).is_ok()
     {
-        speak(place, true);
+        signal_safe_clear_up(place);
+        signal_safe_speak(place, words::stop(&place.emitter));
         place.files.remove_temp_dir();
         place.done.set();
     }
@@ -137,19 +152,28 @@ pub(crate) fn attend() {
     }
 }
 
-/// Says everything. `can_wait`: the caller is not the one that crashed and may wait for the emitter's lock.
-fn speak(place: &Place, can_wait: bool) {
-    (place.kill_children)();
-    place.files.remove_socket_file();
+/// Kills the session's children, which would go on writing, and removes the socket file, at which nobody listens any more.
+///
+/// Safe in a signal handler: system calls on numbers and paths that are known.
+fn signal_safe_clear_up(place: &Place) {
+    let kill_children = place.kill_children;
+    kill_children();
+    place.files.signal_safe_remove_socket_file();
+}
+
+/// Says everything, with what [`words::stop`] gave if the caller is not the handler.
+///
+/// Safe in a signal handler: system calls and static buffers; what was accepted lies in mappings that stay.
+fn signal_safe_speak(place: &Place, stopped: Option<Stopped>) {
     let signal = SIGNAL.load(SeqCst);
     let fault = Fault {
-        signal: fatal::name_of(signal),
+        signal: fatal::signal_safe_name_of(signal),
         address: HAS_ADDRESS.load(SeqCst).then(|| ADDRESS.load(SeqCst)),
         is_limit: signal == libc::SIGXCPU,
     };
     // SAFETY: `SPEAKER` lets one thread of the process come here, once.
-    let words = unsafe { Words::new(&place.emitter) };
-    if words.say(can_wait, fault)
+    let words = unsafe { Words::signal_safe_new(&place.emitter) };
+    if words.signal_safe_say(stopped, fault)
         && let Some(pipe) = place.end_pipe
     {
         // Nobody needs it that is not there.

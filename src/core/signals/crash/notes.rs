@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "system calls that a signal handler may make")]
 
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 
 /// So much of it goes into the message.
@@ -18,27 +18,23 @@ pub fn set_notes(fd: RawFd) {
 
 /// A file in memory for [`set_notes`]; in a forked child it is not shared any more.
 pub fn make_notes() -> std::io::Result<RawFd> {
-    #[cfg(target_os = "linux")]
-    {
-        use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
-        // SAFETY: memfd_create gives a fresh descriptor that nobody else owns.
-        let fd = unsafe {
-            let fd = libc::memfd_create(c"worker-notes".as_ptr(), libc::MFD_CLOEXEC);
-            if fd < 0 {
-                return Err(std::io::Error::last_os_error());
-            }
-            OwnedFd::from_raw_fd(fd)
-        };
-        let high = sys::dup_high(std::os::fd::AsRawFd::as_raw_fd(&fd))?.into_raw_fd();
-        set_notes(high);
-        Ok(high)
-    }
-    #[cfg(not(target_os = "linux"))]
-    Err(std::io::ErrorKind::Unsupported.into())
+    // SAFETY: memfd_create gives a fresh descriptor that nobody else owns.
+    let fd = unsafe {
+        let fd = libc::memfd_create(c"worker-notes".as_ptr(), libc::MFD_CLOEXEC);
+        if fd < 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        OwnedFd::from_raw_fd(fd)
+    };
+    let high = sys::dup_high(fd.as_raw_fd())?.into_raw_fd();
+    set_notes(high);
+    Ok(high)
 }
 
-/// What was noted, as much as `room` and the message take. Allocates nothing.
-pub(super) fn read(room: &mut [u8]) -> &str {
+/// What was noted, as much as `room` and the message take.
+///
+/// Safe in a signal handler: `pread` into the caller's buffer, and a look at the bytes.
+pub(super) fn signal_safe_read(room: &mut [u8]) -> &str {
     let most = room.len().min(MOST);
     let notes = NOTES.load(SeqCst);
     if notes < 0 {
@@ -51,7 +47,9 @@ pub(super) fn read(room: &mut [u8]) -> &str {
 }
 
 /// In a child that C's `fork` did not make: what the runtime has noted of the child's fault is not the session's.
-pub(super) fn forget_noted() {
+///
+/// Safe in a signal handler: `ftruncate` and `lseek`.
+pub(super) fn signal_safe_forget_noted() {
     let fd = NOTES.load(SeqCst);
     if fd >= 0 {
         // SAFETY: async-signal-safe calls on a file in memory, whose offset is shared with the session.

@@ -37,6 +37,13 @@ pub(super) struct Fault {
     pub is_limit: bool,
 }
 
+/// Takes the emitter's lock away from everybody else, and what it guards. None when it cannot be had in time. Not in the
+/// handler: the thread that crashed may hold the lock.
+pub(super) fn stop(emitter: &Emitter) -> Option<Stopped> {
+    sys::flush_c_stdout();
+    emitter.stop_for_fault(LOCK_PATIENCE)
+}
+
 /// The one who speaks.
 pub(super) struct Words<'a> {
     emitter: &'a Emitter,
@@ -47,43 +54,45 @@ pub(super) struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
+    /// Takes the buffers.
+    ///
+    /// Safe in a signal handler: two addresses.
+    ///
     /// # Safety
     ///
     /// One value exists at a time: the buffers are static.
-    pub unsafe fn new(emitter: &'a Emitter) -> Words<'a> {
+    pub unsafe fn signal_safe_new(emitter: &'a Emitter) -> Words<'a> {
         // SAFETY: the caller's promise.
         let (input, output) = unsafe { (&mut *SCRATCH.input.get(), &mut *SCRATCH.output.get()) };
         Words { emitter, has_given_up: false, input, output }
     }
 
-    /// Says everything; false when the session had ended before. `can_wait`: the caller is not the one that crashed and may
-    /// wait for the emitter's lock. Nothing can be said after it.
-    pub fn say(mut self, can_wait: bool, fault: Fault) -> bool {
-        let stopped = if can_wait {
-            sys::flush_c_stdout();
-            self.emitter.stop_for_fault(LOCK_PATIENCE)
-        } else {
-            None
-        };
+    /// Says everything; false when the session had ended before. `stopped`: what [`stop`] gave, if it was called. Nothing can be
+    /// said after it.
+    ///
+    /// Safe in a signal handler: `read`, `write` and `poll` on static buffers, and on bytes whose mappings stay.
+    pub fn signal_safe_say(mut self, stopped: Option<Stopped>, fault: Fault) -> bool {
         let (start, len, is_open) = self.emitter.unwritten.look();
-        self.put_at(start, len);
+        self.signal_safe_put_at(start, len);
         if is_open {
-            self.put(CLOSE);
+            self.signal_safe_put(CLOSE);
         }
         let Stopped { has_ended, mut own, mut raw } = stopped.unwrap_or_default();
         if has_ended {
             return false;
         }
         for (number, stream) in [Stream::Stdout, Stream::Stderr].into_iter().enumerate() {
-            own[number].finish(|run| self.say_run(Kind { stream, role: None, from_fd: false }, run));
-            self.drain(stream, &mut raw[number]);
+            own[number].finish(|run| self.signal_safe_say_run(Kind { stream, role: None, from_fd: false }, run));
+            self.signal_safe_drain(stream, &mut raw[number]);
         }
-        self.say_end(fault);
+        self.signal_safe_say_end(fault);
         true
     }
 
     /// Says what a raw pipe holds.
-    fn drain(&mut self, stream: Stream, decoder: &mut Decoder) {
+    ///
+    /// Safe in a signal handler: `ioctl` and `read` into a static buffer.
+    fn signal_safe_drain(&mut self, stream: Stream, decoder: &mut Decoder) {
         let Some(capture) = &self.emitter.capture else { return };
         let raw = capture.fds()[stream as usize];
         let kind = Kind { stream, role: None, from_fd: true };
@@ -93,18 +102,21 @@ impl<'a> Words<'a> {
             let most = input.len().min(left);
             let Ok(size @ 1..) = sys::read(raw, &mut input[..most]) else { break };
             left -= size;
-            decoder.feed(&input[..size], |run| self.say_run(kind, run));
+            decoder.feed(&input[..size], |run| self.signal_safe_say_run(kind, run));
         }
-        decoder.finish(|run| self.say_run(kind, run));
+        decoder.finish(|run| self.signal_safe_say_run(kind, run));
         self.input = input;
     }
 
-    fn say_run(&mut self, kind: Kind, run: Run<'_>) {
-        self.write_line(|line| line.push_head(TextEncoding::Text, kind, false));
+    /// Says a run of text, or of bytes that are none.
+    ///
+    /// Safe in a signal handler: it writes by way of a static buffer.
+    fn signal_safe_say_run(&mut self, kind: Kind, run: Run<'_>) {
+        self.signal_safe_write_line(|line| line.push_head(TextEncoding::Text, kind, false));
         // However long a cell's name is, it is said whole.
         let (start, len, _) = self.emitter.cell.look();
-        self.put_at(start, len);
-        self.write_line(|line| {
+        self.signal_safe_put_at(start, len);
+        self.signal_safe_write_line(|line| {
             match run {
                 Run::Text(text) => {
                     line.open_text();
@@ -116,12 +128,15 @@ impl<'a> Words<'a> {
         });
     }
 
-    fn say_end(&mut self, fault: Fault) {
+    /// Says `session_end`.
+    ///
+    /// Safe in a signal handler: it writes by way of a static buffer.
+    fn signal_safe_say_end(&mut self, fault: Fault) {
         let input = std::mem::take(&mut self.input);
-        let noted = notes::read(input);
+        let noted = notes::signal_safe_read(input);
         // The second dialect, which captures nothing, has no field for the signal.
         let names_signal = self.emitter.capture.is_some();
-        self.write_line(|line| {
+        self.signal_safe_write_line(|line| {
             line.push(b"{\"type\":\"session_end\",\"reason\":\"crash\",\"message\":\"");
             line.push(fault.signal.as_bytes());
             if let Some(address) = fault.address {
@@ -144,21 +159,27 @@ impl<'a> Words<'a> {
     }
 
     /// Writes a line, or a part of one, by way of the static buffer.
-    fn write_line(&mut self, write: impl FnOnce(&mut LineWriter<'_>)) {
+    ///
+    /// Safe in a signal handler if `write` is: a [`LineWriter`] leaves out what does not fit and does not allocate.
+    fn signal_safe_write_line(&mut self, write: impl FnOnce(&mut LineWriter<'_>)) {
         let output = std::mem::take(&mut self.output);
         let mut line = LineWriter::new(output);
         write(&mut line);
-        self.put(line.written());
+        self.signal_safe_put(line.written());
         self.output = output;
     }
 
     /// Writes as much as the supervisor takes in time.
-    fn put(&mut self, bytes: &[u8]) {
-        self.put_at(bytes.as_ptr(), bytes.len());
+    ///
+    /// Safe in a signal handler: `write` and `poll`.
+    fn signal_safe_put(&mut self, bytes: &[u8]) {
+        self.signal_safe_put_at(bytes.as_ptr(), bytes.len());
     }
 
     /// The same of bytes that another thread may be changing: the kernel alone reads them.
-    fn put_at(&mut self, start: *const u8, len: usize) {
+    ///
+    /// Safe in a signal handler: `write` and `poll`.
+    fn signal_safe_put_at(&mut self, start: *const u8, len: usize) {
         let mut done = 0;
         while done < len && !self.has_given_up {
             // SAFETY: so many bytes are mapped there, as both callers see to.
@@ -220,8 +241,9 @@ mod tests {
 
     fn say(emitter: &Emitter, can_wait: bool) {
         let _speaker = SPEAKER.lock();
+        let stopped = if can_wait { stop(emitter) } else { None };
         // SAFETY: the lock sees to it that there is one at a time.
-        assert!(unsafe { Words::new(emitter) }.say(can_wait, FAULT));
+        assert!(unsafe { Words::signal_safe_new(emitter) }.signal_safe_say(stopped, FAULT));
     }
 
     fn end() -> String {
