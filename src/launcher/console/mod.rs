@@ -1,0 +1,5 @@
+//! The console: the supervisor's side for a person at a terminal.
+
+pub mod repl;
+pub mod screen;
+pub mod terminal;

@@ -1,0 +1,126 @@
+//! A Python without a shared library: it is executed, and loads the engine as an extension module.
+//!
+//! Between exec and the engine there is only the interpreter, and one that dies there (a `PYTHONHOME` of another
+//! Python, say) would leave the supervisor without a word. So a watch, a process of its own, waits until the engine
+//! says that it is up, and otherwise says `session_end` in its stead.
+
+use crate::launcher::channel::link::Link;
+use crate::launcher::start::bundle::EngineFile;
+use crate::launcher::start::start_error::StartError;
+use crate::launcher::sys::{self, Fork};
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use worker_protocol::config::Config;
+
+/// Executes the interpreter; comes back only with an error.
+pub fn run(interpreter: &Path, engine: EngineFile, mut config: Config, link: &Link) -> StartError {
+    let prepared = prepare(interpreter, &engine, &mut config, link);
+    let (bootstrap, _open) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => return error.into(),
+    };
+    // The unresolved path: CPython finds the virtual environment from it.
+    let error = sys::exec(interpreter.as_os_str(), &[interpreter.as_os_str(), "-c".as_ref(), bootstrap.as_ref()]);
+    StartError::Exec { program: interpreter.to_path_buf(), error }
+}
+
+fn prepare(
+    interpreter: &Path,
+    engine: &EngineFile,
+    config: &mut Config,
+    link: &Link,
+) -> io::Result<(String, [OwnedFd; 2])> {
+    let (ended, up) = pipe()?;
+    set_watch(interpreter, link, &ended, config)?;
+    drop(ended);
+    config.startup_pipe = Some(up.as_raw_fd());
+
+    let mut file = File::from(sys::memory_file(c"worker-config")?);
+    file.write_all(&serde_json::to_vec(config)?)?;
+    file.rewind()?;
+    let file = OwnedFd::from(file);
+    let memory = engine.memory.as_ref().map(AsRawFd::as_raw_fd);
+    for fd in [Some(up.as_raw_fd()), Some(file.as_raw_fd()), memory, config.end_pipe].into_iter().flatten() {
+        sys::set_inherited(fd, true)?;
+    }
+    link.hand_on()?;
+    Ok((bootstrap(&engine.path, memory, file.as_raw_fd()), [up, file]))
+}
+
+/// A pipe out of the way of user code: its read end and its write end.
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = os_pipe::pipe()?;
+    Ok((sys::duplicate(reader.as_raw_fd())?, sys::duplicate(writer.as_raw_fd())?))
+}
+
+/// One expression that loads the engine and calls it, and binds no name in `__main__`. It takes only modules that every
+/// start of CPython has loaded; `importlib.machinery` would be an import that the user did not ask for.
+fn bootstrap(engine: &Path, memory: Option<RawFd>, config: RawFd) -> String {
+    let path: String = engine.as_os_str().as_bytes().iter().map(|byte| format!("\\x{byte:02x}")).collect();
+    let close = memory.map(|fd| format!("__import__('posix').close({fd}), ")).unwrap_or_default();
+    format!(
+        "(lambda imp, frozen, external, path: \
+           (lambda module: (imp.exec_dynamic(module), {close}module.start({config})))\
+           (imp.create_dynamic(frozen.ModuleSpec('_worker', external.ExtensionFileLoader('_worker', path), origin=path))))\
+         (__import__('_imp'), __import__('_frozen_importlib'), __import__('_frozen_importlib_external'), \
+          b'{path}'.decode('utf-8', 'surrogateescape'))"
+    )
+}
+
+/// Starts the watch, twice forked so that the interpreter has no child that it did not start.
+fn set_watch(interpreter: &Path, link: &Link, ended: &OwnedFd, config: &Config) -> io::Result<()> {
+    match sys::fork()? {
+        Fork::Parent(pid) => {
+            sys::wait_for(pid);
+            return Ok(());
+        }
+        Fork::Child => match sys::fork() {
+            Ok(Fork::Child) => {}
+            _ => sys::leave(0),
+        },
+    }
+    // In a group of its own an interrupt of the session does not reach it.
+    let _ = nix::unistd::setsid();
+    let _ = std::env::set_current_dir("/");
+    // Above all the write end of its own pipe, or it would wait for itself; and nothing of the session.
+    let kept = [ended.as_raw_fd(), link.events().as_raw_fd(), link.diagnostics()];
+    sys::close_all_but(&kept);
+    watch(interpreter, link, ended, config);
+    sys::leave(0)
+}
+
+fn watch(interpreter: &Path, link: &Link, ended: &OwnedFd, config: &Config) {
+    let Ok(mut ended) = ended.try_clone().map(File::from) else { return };
+    if matches!(ended.read(&mut [0]), Ok(1)) {
+        return;
+    }
+    if let Some(folder) = &config.temp_dir {
+        let _ = std::fs::remove_dir_all(folder);
+    }
+    if let Some(file) = &config.socket_file {
+        file.remove();
+    }
+    let hint = match std::env::var("PYTHONHOME") {
+        Ok(home) => format!("; PYTHONHOME is {home}: unset it unless it belongs to this Python"),
+        Err(_) => String::new(),
+    };
+    link.say_failure(&format!(
+        "{} ended before the session started, its own words are on standard error{hint}",
+        interpreter.display()
+    ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bootstrap_is_one_expression() {
+        let text = bootstrap(Path::new("/a'b\\c\"é.so"), Some(12), 13);
+        assert!(text.is_ascii() && !text.contains('\n'));
+        assert!(text.contains("\\x27") && text.contains(".close(12)") && text.contains("start(13)"));
+    }
+}
