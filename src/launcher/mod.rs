@@ -8,9 +8,10 @@ mod channel;
 mod console;
 mod limits;
 mod options;
+mod process;
 mod runtimes;
 mod start;
-mod sys;
+mod variables;
 
 use channel::activation::Handed;
 use channel::handshake::Token;
@@ -20,8 +21,8 @@ use channel::listen_error::ListenError;
 use console::repl;
 use options::cli::{self, Environment};
 use options::{Accepted, Options, Transport};
+use start::invocation::Invocation;
 use start::plan;
-use start::plan::Invocation;
 use start::{init, refuse};
 use std::io::IsTerminal;
 use std::os::fd::IntoRawFd;
@@ -29,7 +30,7 @@ use std::process::ExitCode;
 
 /// What the executable does.
 pub fn run() -> ExitCode {
-    sys::note_environment();
+    variables::note_initial();
     let invocation = Invocation::note();
     let handed = Handed::take();
     let mcp_repl = std::env::var_os("MCP_REPL_IPC_READ_FD").zip(std::env::var_os("MCP_REPL_IPC_WRITE_FD"));

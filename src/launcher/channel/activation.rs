@@ -1,7 +1,7 @@
 //! What whoever starts the worker says in the environment of how it is reached: `WORKER_TOKEN`, and the sockets of
 //! systemd's activation (`LISTEN_FDS`). Taken once, at the very start; nothing of it is left for anybody to read.
 
-use crate::launcher::sys;
+use crate::launcher::variables;
 use std::ffi::OsString;
 use std::os::fd::RawFd;
 
@@ -23,7 +23,7 @@ impl Handed {
         let [token, pid, count, _, _] =
             ["WORKER_TOKEN", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID"].map(|name| {
                 let value = std::env::var_os(name);
-                sys::remove_env(name);
+                variables::remove(name);
                 value
             });
         Handed { token, sockets: sockets(pid, count, std::process::id()) }

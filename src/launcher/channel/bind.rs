@@ -1,7 +1,7 @@
 //! Binding a Unix socket: in the place of one that nobody listens on, never in that of another worker's.
 
 use crate::launcher::channel::listen_error::ListenError;
-use crate::launcher::sys;
+use nix::sys::stat::{Mode, umask};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileTypeExt;
@@ -23,7 +23,11 @@ pub fn bind_unix(path: &Path) -> Result<UnixListener, ListenError> {
         Ok(_) if is_live(path).map_err(refused)? => return Err(ListenError::Live(path.to_path_buf())),
         Ok(_) => std::fs::remove_file(path).map_err(refused)?,
     }
-    sys::with_private_files(|| UnixListener::bind(path)).map_err(refused)
+    // The file belongs to this user alone.
+    let before = umask(Mode::from_bits_truncate(0o177));
+    let bound = UnixListener::bind(path);
+    umask(before);
+    bound.map_err(refused)
 }
 
 /// Whether a process has the socket open. Asked with a socket of another type, which the kernel turns away before it

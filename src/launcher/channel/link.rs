@@ -1,12 +1,10 @@
 //! The descriptors on which the supervisor is reached: checked, moved out of the session's way, and told of a failed start.
 
 use crate::launcher::options::{Accepted, ListenAddress, Options, Transport};
-use crate::launcher::sys;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use worker_protocol::config::{Channel, Dialect, SocketFile};
 use worker_protocol::{self as protocol, EndReason, Event, SessionEnd};
@@ -94,12 +92,12 @@ impl Link {
         let mut given = if read == write { vec![read] } else { vec![read, write] };
         given.extend(listener);
         Ok(Link {
-            requests: sys::duplicate(read)?,
-            events: if write == read { None } else { Some(sys::duplicate(write)?) },
-            diagnostics: sys::duplicate(2)?,
-            parent: parent.map(|fd| sys::duplicate(fd.as_raw_fd())).transpose()?,
-            control_stdin: if options.stdio_control { Some(sys::duplicate(0)?) } else { None },
-            listener: listener.map(sys::duplicate).transpose()?,
+            requests: sys::dup_high(read)?,
+            events: if write == read { None } else { Some(sys::dup_high(write)?) },
+            diagnostics: sys::dup_high(2)?,
+            parent,
+            control_stdin: if options.stdio_control { Some(sys::dup_high(0)?) } else { None },
+            listener: listener.map(sys::dup_high).transpose()?,
             socket_file,
             given,
             dialect: options.dialect,
@@ -111,7 +109,7 @@ impl Link {
         for fd in self.given.drain(..) {
             if fd < 3 {
                 let null = File::options().read(fd == 0).write(fd != 0).open("/dev/null")?;
-                sys::replace(null.as_raw_fd(), fd)?;
+                sys::dup_onto(null.as_raw_fd(), fd)?;
             } else {
                 sys::close(fd);
             }
@@ -159,12 +157,12 @@ impl Link {
         let Channel { request_fd, event_fd } = self.channel();
         let own = [Some(request_fd), Some(event_fd), Some(self.diagnostics())];
         let all = own.into_iter().chain([self.parent(), self.control_stdin(), self.listener()]);
-        all.flatten().try_for_each(|fd| sys::set_inherited(fd, true))
+        all.flatten().try_for_each(|fd| sys::set_cloexec(fd, false))
     }
 
     /// Keeps what was given open under its numbers for this very program, executed anew.
     pub fn keep_given(&self) -> io::Result<()> {
-        self.given.iter().try_for_each(|fd| sys::set_inherited(*fd, true))
+        self.given.iter().try_for_each(|fd| sys::set_cloexec(*fd, false))
     }
 
     /// Says the end in the stead of a session that can no longer.
@@ -190,7 +188,7 @@ impl Link {
 /// The process of `--parent`.
 pub fn parent(options: &Options) -> Result<Option<OwnedFd>, LinkError> {
     let Some(pid) = options.parent else { return Ok(None) };
-    sys::open_process(pid).map(Some).map_err(|error| match error.raw_os_error() {
+    sys::pidfd(pid.cast_unsigned()).map(Some).map_err(|error| match error.raw_os_error() {
         Some(libc::ESRCH | libc::EINVAL) => LinkError::NoParent(pid),
         _ => LinkError::Io(error),
     })
@@ -239,7 +237,7 @@ fn check(read: RawFd, write: RawFd, is_stdio: bool) -> Result<(), LinkError> {
         }
         // Standard input and output may be redirected to files: cells from one, events to another.
         let kind = sys::file_type(fd)?;
-        if kind.is_dir() || !(is_stdio || kind.is_fifo() || kind.is_char_device()) {
+        if kind == libc::S_IFDIR || !(is_stdio || matches!(kind, libc::S_IFIFO | libc::S_IFCHR)) {
             return Err(LinkError::NotAChannel(fd));
         }
     }

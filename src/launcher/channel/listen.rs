@@ -7,13 +7,13 @@ use crate::launcher::channel::bind::bind_unix;
 use crate::launcher::channel::handshake::{Client, Progress, Token};
 use crate::launcher::channel::listen_error::ListenError;
 use crate::launcher::options::ListenAddress;
-use crate::launcher::sys;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::sockopt::{AcceptConn, PeerCredentials, SockType, TcpNoDelay};
 use nix::sys::socket::{self, AddressFamily, SockaddrLike, SockaddrStorage};
+use nix::unistd::geteuid;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
@@ -96,7 +96,7 @@ pub fn listen(
 pub fn serve_handed(fd: RawFd, token: Option<Token>, watch: &Watch) -> Result<Outcome, ListenError> {
     let not_a_stream = |_| ListenError::NotAStream(fd);
     sys::status_flags(fd).map_err(not_a_stream)?;
-    let socket = sys::duplicate(fd)?;
+    let socket = sys::dup_high(fd)?;
     sys::close(fd);
     let kind = socket::getsockopt(&socket, SockType).map_err(|_| ListenError::NotAStream(fd))?;
     let listens = socket::getsockopt(&socket, AcceptConn).map_err(|_| ListenError::NotAStream(fd))?;
@@ -259,7 +259,7 @@ impl Door {
 
     /// Takes a connection, if it may be one.
     fn accept(&self) -> Result<Option<Client>, ListenError> {
-        let socket = match sys::accept(self.listener.as_raw_fd()) {
+        let socket = match sys::accept_nowait(self.listener.as_raw_fd()) {
             Ok(socket) => socket,
             // It has gone again, or another process has taken it.
             Err(error)
@@ -278,7 +278,7 @@ impl Door {
             && reach(&socket).is_ok_and(|reach| matches!(reach, Reach::Files))
         {
             let client = Client::new(socket, format!("process {} of user {}", peer.pid(), peer.uid()));
-            if self.is_own && peer.uid() != 0 && peer.uid() != sys::effective_user() {
+            if self.is_own && peer.uid() != 0 && peer.uid() != geteuid().as_raw() {
                 turn_away(&client, "only the user who runs this worker may connect");
                 return Ok(None);
             }

@@ -4,11 +4,11 @@
 //! process group, so that Ctrl-C reaches a running cell from the terminal itself, and a program that the cell starts
 //! may use the terminal.
 
+use crate::launcher::console::interrupts;
 use crate::launcher::console::screen::{News, Screen, Shared};
 use crate::launcher::console::terminal::{Terminal, Typed};
 use crate::launcher::options::Options;
 use crate::launcher::start::refuse;
-use crate::launcher::sys;
 use crossbeam_channel::Receiver;
 use rustyline::error::ReadlineError;
 use serde::Serialize;
@@ -95,7 +95,7 @@ fn open(options: &Options) -> Result<(Child, Console), ReadlineError> {
     let printer = terminal.printer()?;
     let (ours, theirs) = UnixStream::pair()?;
     // Ctrl-C is for the session, which gets it from the terminal as well.
-    sys::note_interrupts();
+    interrupts::note();
     let child = start(&theirs)?;
     drop(theirs);
     let shared = Arc::new(Shared::default());
@@ -117,8 +117,8 @@ fn open(options: &Options) -> Result<(Child, Console), ReadlineError> {
 
 /// Starts the session with the console's own arguments.
 fn start(channel: &UnixStream) -> io::Result<Child> {
-    let fd = sys::duplicate(channel.as_raw_fd())?;
-    sys::set_inherited(fd.as_raw_fd(), true)?;
+    let fd = sys::dup_high(channel.as_raw_fd())?;
+    sys::set_cloexec(fd.as_raw_fd(), false)?;
     Command::new(std::env::current_exe()?)
         .args(std::env::args_os().skip(1))
         .args(["--in-console", "--ipc-fd", &fd.as_raw_fd().to_string()])

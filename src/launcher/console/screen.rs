@@ -1,6 +1,6 @@
 //! The console's screen: shows what the session says as it comes, and hands on what the console must act upon.
 
-use crate::launcher::sys;
+use crate::launcher::console::interrupts;
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::HashMap;
 use std::fs;
@@ -104,7 +104,7 @@ impl Screen {
             let _ = self.above.send(String::from_utf8_lossy(&bytes).into_owned());
             return;
         }
-        if sys::was_interrupted() {
+        if interrupts::has_come() {
             // The terminal has shown `^C`.
             self.shared.is_mid_line.store(true, Ordering::SeqCst);
             self.shared.end_line();
@@ -154,7 +154,7 @@ impl Screen {
 impl Shared {
     /// Puts the cursor at the start of a line, where a prompt belongs.
     pub fn end_line(&self) {
-        if self.is_mid_line.swap(false, Ordering::SeqCst) | sys::was_interrupted() {
+        if self.is_mid_line.swap(false, Ordering::SeqCst) | interrupts::has_come() {
             let _ = show(&mut io::stdout().lock(), b"\n");
         }
     }

@@ -1,6 +1,6 @@
 //! The console's keyboard: lines with editing and history, answers to a running program, passwords.
 
-use crate::launcher::sys;
+use crate::launcher::console::echo::EchoOff;
 use rustyline::config::Configurer;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
@@ -91,7 +91,7 @@ impl Terminal {
             return self.line(last, "");
         }
         // Before the prompt is seen: somebody may answer at once.
-        let _unseen = sys::Unseen::on(libc::STDIN_FILENO);
+        let _unseen = EchoOff::on(libc::STDIN_FILENO);
         eprint!("{last}");
         match rpassword::read_password() {
             Ok(text) => Ok(Typed::Line(text)),

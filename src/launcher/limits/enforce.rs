@@ -5,10 +5,9 @@
 
 use crate::launcher::channel::link::Link;
 use crate::launcher::limits::cgroup::{self, CgroupError, Group};
-use crate::launcher::limits::monitor::{self, Kept};
+use crate::launcher::limits::monitor::{self, Watched};
 use crate::launcher::limits::sandbox::{self, SandboxError};
 use crate::launcher::options::limits::Limits;
-use crate::launcher::sys;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::{Map, Value, json};
 use std::io;
@@ -60,141 +59,153 @@ pub enum LimitError {
     Io(#[from] io::Error),
 }
 
-impl Limits {
-    /// The limits that count for the session as a whole.
-    fn of_group(&self) -> Vec<(&'static str, &'static str, u64)> {
-        let memory = self.memory.map(|bytes| ("memory", "memory", bytes));
-        let processes = self.processes.map(|count| ("processes", "pids", count));
-        memory.into_iter().chain(processes).collect()
-    }
+/// A limit of each process.
+struct ProcessLimit {
+    name: &'static str,
+    resource: Resource,
+    soft: u64,
+    hard: u64,
+}
 
-    /// The limits of each process: name, resource, soft and hard.
-    fn of_process(&self) -> Vec<(&'static str, Resource, u64, u64)> {
-        let all = [
-            ("cpu-seconds", Resource::RLIMIT_CPU, self.cpu_seconds, LAST_CPU_SECONDS),
-            ("file-size", Resource::RLIMIT_FSIZE, self.file_size, 0),
-            ("open-files", Resource::RLIMIT_NOFILE, self.open_files, 0),
-            // The group holds the limit; this makes the usual way to it an error that a program can catch. Unlike
-            // RLIMIT_AS it does not count what is only reserved.
-            ("memory", Resource::RLIMIT_DATA, self.memory, 0),
-        ];
-        all.into_iter().filter_map(|(name, kind, soft, more)| Some((name, kind, soft?, soft? + more))).collect()
-    }
+/// The limits that count for the session as a whole: name, the controller that enforces it, value.
+fn of_session(limits: &Limits) -> Vec<(&'static str, &'static str, u64)> {
+    let memory = limits.memory.map(|bytes| ("memory", "memory", bytes));
+    let processes = limits.processes.map(|count| ("processes", "pids", count));
+    memory.into_iter().chain(processes).collect()
+}
 
-    /// Whether all of it can be enforced here. Changes nothing that lasts.
-    pub fn check(&self) -> Result<(), LimitError> {
-        let least = [
-            ("memory", self.memory, LEAST_MEMORY),
-            ("processes", self.processes, LEAST_PROCESSES),
-            ("open-files", self.open_files, LEAST_OPEN_FILES),
-            ("cpu-seconds", self.cpu_seconds, 1),
-        ];
-        for (name, wanted, least) in least {
-            if let Some(wanted) = wanted.filter(|wanted| *wanted < least) {
-                return Err(LimitError::TooLow { name, wanted, least });
-            }
-        }
-        for (name, kind, wanted, hard) in self.of_process() {
-            let (_, allowed) = getrlimit(kind).map_err(io::Error::from)?;
-            if hard > allowed {
-                return Err(LimitError::Hard { name, wanted, allowed });
-            }
-        }
-        let group = self.of_group();
-        if let Some((name, ..)) = group.first() {
-            let controllers: Vec<_> = group.iter().map(|(_, controller, _)| *controller).collect();
-            cgroup::check(&controllers).map_err(|error| LimitError::Cgroup(name, error))?;
-        }
-        for folder in self.writable.iter().flatten() {
-            if !folder.is_dir() {
-                return Err(SandboxError::NoFolder(folder.clone()).into());
-            }
-        }
-        if self.writable.is_some() {
-            sandbox::check_files()?;
-        }
-        if self.no_network {
-            sandbox::check_network()?;
-        }
-        Ok(())
-    }
+fn of_process(limits: &Limits) -> Vec<ProcessLimit> {
+    let all = [
+        ("cpu-seconds", Resource::RLIMIT_CPU, limits.cpu_seconds, LAST_CPU_SECONDS),
+        ("file-size", Resource::RLIMIT_FSIZE, limits.file_size, 0),
+        ("open-files", Resource::RLIMIT_NOFILE, limits.open_files, 0),
+        // The control group holds the limit; this makes the usual way to it an error that a program can catch. Unlike
+        // RLIMIT_AS it does not count what is only reserved.
+        ("memory", Resource::RLIMIT_DATA, limits.memory, 0),
+    ];
+    let limit = |(name, resource, soft, more): (_, _, Option<u64>, _)| {
+        soft.map(|soft| ProcessLimit { name, resource, soft, hard: soft + more })
+    };
+    all.into_iter().filter_map(limit).collect()
+}
 
-    /// Puts them into force for this process and all that it starts. `temporary`: the session's own directory.
-    pub fn enforce(&self, name: &str, temporary: Option<&Path>, link: &Link) -> Result<Enforced, LimitError> {
-        if !self.is_any() {
-            return Ok(Enforced::default());
+/// Whether all of it can be enforced here. Changes nothing that lasts.
+pub fn check(limits: &Limits) -> Result<(), LimitError> {
+    let least = [
+        ("memory", limits.memory, LEAST_MEMORY),
+        ("processes", limits.processes, LEAST_PROCESSES),
+        ("open-files", limits.open_files, LEAST_OPEN_FILES),
+        ("cpu-seconds", limits.cpu_seconds, 1),
+    ];
+    for (name, wanted, least) in least {
+        if let Some(wanted) = wanted.filter(|wanted| *wanted < least) {
+            return Err(LimitError::TooLow { name, wanted, least });
         }
-        let group = self.of_group();
-        let made = match group.first() {
-            Some((first, ..)) => {
-                let in_group = |error| LimitError::Cgroup(first, error);
-                let controllers: Vec<_> = group.iter().map(|(_, controller, _)| *controller).collect();
-                let made = Group::make(name, &controllers).map_err(in_group)?;
-                if let Some(bytes) = self.memory {
-                    made.limit_memory(bytes).map_err(in_group)?;
-                }
-                if let Some(count) = self.processes {
-                    made.limit_processes(count).map_err(in_group)?;
-                }
-                Some(made)
-            }
-            None => None,
+    }
+    for ProcessLimit { name, resource, soft, hard } in of_process(limits) {
+        let (_, allowed) = getrlimit(resource).map_err(io::Error::from)?;
+        if hard > allowed {
+            return Err(LimitError::Hard { name, wanted: soft, allowed });
+        }
+    }
+    let of_session = of_session(limits);
+    if let Some((name, ..)) = of_session.first() {
+        let controllers: Vec<_> = of_session.iter().map(|(_, controller, _)| *controller).collect();
+        cgroup::check(&controllers).map_err(|error| LimitError::Cgroup(name, error))?;
+    }
+    for folder in limits.writable.iter().flatten() {
+        if !folder.is_dir() {
+            return Err(SandboxError::NoFolder(folder.clone()).into());
+        }
+    }
+    if limits.writable.is_some() {
+        sandbox::check_files()?;
+    }
+    if limits.no_network {
+        sandbox::check_network()?;
+    }
+    Ok(())
+}
+
+/// Puts them into force for this process and all that it starts. `name`: the control group's; `temporary`: the session's own
+/// directory.
+pub fn enforce(limits: &Limits, name: &str, temporary: Option<&Path>, link: &Link) -> Result<Enforced, LimitError> {
+    if !limits.is_any() {
+        return Ok(Enforced::default());
+    }
+    let group = make_group(limits, name)?;
+    // Whoever cleans up afterwards must be free of all this, so it is started before any of it is in force.
+    let end_pipe = if group.is_some() || limits.writable.is_some() {
+        let watched = Watched {
+            group: group.as_ref().map(|(group, _)| group),
+            memory: limits.memory,
+            folder: temporary,
+            socket_file: link.socket_file(),
+            link,
         };
-        // Whoever cleans up afterwards must be free of all this.
-        let end_pipe = if made.is_some() || self.writable.is_some() {
-            let kept = Kept {
-                group: made.as_ref(),
-                memory: self.memory,
-                folder: temporary,
-                socket_file: link.socket_file(),
-                link,
-            };
-            Some(monitor::start(&kept)?)
-        } else {
-            None
-        };
-        if let Some(made) = &made {
-            made.join().map_err(|error| LimitError::Cgroup(group[0].0, error))?;
-        }
-        for (_, kind, soft, hard) in self.of_process() {
-            setrlimit(kind, soft, hard).map_err(io::Error::from)?;
-        }
-        if self.file_size.is_some() {
-            // The write fails with EFBIG, instead of ending the session; what is executed dies by the signal, as usual.
-            sys::survive_large_files();
-        }
-        if let Some(folders) = &self.writable {
-            let own = temporary.map(Path::to_path_buf);
-            sandbox::restrict_files(folders.iter().chain(&own))?;
-        }
-        if self.no_network {
-            sandbox::forbid_network()?;
-        }
-        Ok(Enforced { told: Some(self.told()), end_pipe })
+        Some(monitor::start(&watched)?)
+    } else {
+        None
+    };
+    if let Some((group, name)) = &group {
+        group.join().map_err(|error| LimitError::Cgroup(name, error))?;
     }
+    for ProcessLimit { resource, soft, hard, .. } in of_process(limits) {
+        setrlimit(resource, soft, hard).map_err(io::Error::from)?;
+    }
+    if limits.file_size.is_some() {
+        // The write fails with EFBIG, instead of ending the session; what is executed dies by the signal, as usual.
+        sys::survive_large_files();
+    }
+    if let Some(folders) = &limits.writable {
+        let own = temporary.map(Path::to_path_buf);
+        sandbox::restrict_files(folders.iter().chain(&own))?;
+    }
+    if limits.no_network {
+        sandbox::forbid_network()?;
+    }
+    Ok(Enforced { told: Some(told(limits)), end_pipe })
+}
 
-    /// What `worker_ready.capabilities.limits` says.
-    fn told(&self) -> Value {
-        let numbers = [
-            ("memory", self.memory),
-            ("cpu_seconds", self.cpu_seconds),
-            ("processes", self.processes),
-            ("file_size", self.file_size),
-            ("open_files", self.open_files),
-        ];
-        let mut told: Map<String, Value> =
-            numbers.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value?)))).collect();
-        if self.no_network {
-            told.insert("no_network".into(), json!(true));
+/// A control group with the limits that need one, and the name of the first of them; none if there is no such limit.
+fn make_group(limits: &Limits, name: &str) -> Result<Option<(Group, &'static str)>, LimitError> {
+    let of_session = of_session(limits);
+    let Some(&(first, ..)) = of_session.first() else { return Ok(None) };
+    let controllers: Vec<_> = of_session.iter().map(|(_, controller, _)| *controller).collect();
+    let make = || {
+        let group = Group::make(name, &controllers)?;
+        if let Some(bytes) = limits.memory {
+            group.limit_memory(bytes)?;
         }
-        if self.writable.as_deref() == Some(&[]) {
-            told.insert("read_only".into(), json!(true));
-        } else if let Some(folders) = &self.writable {
-            let folders: Vec<_> = folders.iter().map(|folder| folder.to_string_lossy()).collect();
-            told.insert("write_only".into(), json!(folders));
+        if let Some(count) = limits.processes {
+            group.limit_processes(count)?;
         }
-        Value::Object(told)
+        Ok(group)
+    };
+    make().map(|group| Some((group, first))).map_err(|error| LimitError::Cgroup(first, error))
+}
+
+/// What `worker_ready.capabilities.limits` says.
+fn told(limits: &Limits) -> Value {
+    let numbers = [
+        ("memory", limits.memory),
+        ("cpu_seconds", limits.cpu_seconds),
+        ("processes", limits.processes),
+        ("file_size", limits.file_size),
+        ("open_files", limits.open_files),
+    ];
+    let mut told: Map<String, Value> =
+        numbers.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value?)))).collect();
+    if limits.no_network {
+        told.insert("no_network".into(), json!(true));
     }
+    if limits.writable.as_deref() == Some(&[]) {
+        told.insert("read_only".into(), json!(true));
+    } else if let Some(folders) = &limits.writable {
+        let folders: Vec<_> = folders.iter().map(|folder| folder.to_string_lossy()).collect();
+        told.insert("write_only".into(), json!(folders));
+    }
+    Value::Object(told)
 }
 
 /// What is in force.
@@ -219,14 +230,14 @@ mod tests {
     fn what_is_in_force_is_told() {
         let all = taken("memory=2G,cpu-seconds=60,processes=64,file-size=1G,open-files=256").unwrap();
         assert_eq!(
-            all.told(),
+            told(&all),
             json!({"memory": 2u64 << 30, "cpu_seconds": 60, "processes": 64, "file_size": 1 << 30, "open_files": 256})
         );
     }
 
     #[test]
     fn what_no_session_could_live_with_is_refused() {
-        let refused = |text: &str| taken(text).unwrap().check().unwrap_err().to_string();
+        let refused = |text: &str| check(&taken(text).unwrap()).unwrap_err().to_string();
         assert!(refused("open-files=3").contains("less than 64"));
         assert!(refused("cpu-seconds=0").contains("less than 1"));
         assert!(refused("open-files=9000000000").contains("at most"));

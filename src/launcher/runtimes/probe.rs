@@ -1,6 +1,5 @@
 //! Asks an interpreter what it is by running it once, for the few that cannot be told by looking, and keeps the answer.
 
-use crate::launcher::sys;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -99,7 +98,7 @@ fn run(python: &Path) -> Result<Answer, ProbeError> {
         .stderr(errors.try_clone()?)
         .spawn()?;
     // Files instead of pipes, and one descriptor to wait on: no thread is needed, and none may be started here.
-    let process = sys::open_process(child.id().cast_signed())?;
+    let process = sys::pidfd(child.id())?;
     let deadline = Instant::now() + PATIENCE;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());

@@ -6,8 +6,7 @@ use crate::launcher::runtimes::elf;
 use crate::launcher::runtimes::probe;
 use crate::launcher::runtimes::pyenv;
 use crate::launcher::runtimes::python_error::PythonError;
-use crate::launcher::runtimes::search::Search;
-use crate::launcher::sys;
+use crate::launcher::runtimes::search::{Search, is_executable};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -60,7 +59,7 @@ pub fn inspect(path: PathBuf, origin: &'static str, search: &Search<'_>) -> Resu
         }
         Err(error) => return Err(PythonError::Io { path, error }),
     };
-    if !real.is_file() || !sys::is_executable(&real) {
+    if !real.is_file() || !is_executable(&real) {
         return Err(PythonError::NotExecutable { path, origin });
     }
     if let Some(venv) = &venv

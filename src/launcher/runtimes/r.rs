@@ -4,8 +4,7 @@
 //! a package may load a second R. That variable is read when a process starts, hence the launcher executes itself
 //! once more when it has to be changed.
 
-use crate::launcher::runtimes::search::Search;
-use crate::launcher::sys;
+use crate::launcher::runtimes::search::{Search, is_executable};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -195,7 +194,7 @@ fn home_of(script: &str) -> Option<PathBuf> {
     let home = assignment(script, "R_HOME_DIR")?;
     // The script itself prefers the directory of the machine's word size when it was installed in the usual place.
     let wide = Path::new("/usr/lib64/R");
-    if home == "/usr/lib/R" && script.contains("libnn") && sys::is_executable(&wide.join("bin/exec/R")) {
+    if home == "/usr/lib/R" && script.contains("libnn") && is_executable(&wide.join("bin/exec/R")) {
         return Some(wide.to_path_buf());
     }
     Some(home.into())

@@ -1,6 +1,6 @@
 //! Where a runtime is looked for: the session's environment and directory, given as values so that tests can make them up.
 
-use crate::launcher::sys;
+use nix::unistd::{AccessFlags, access};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -34,6 +34,11 @@ impl Search<'_> {
         folders
             .into_iter()
             .map(move |folder| self.cwd.join(folder).join(name))
-            .filter(|file| file.is_file() && sys::is_executable(file))
+            .filter(|file| file.is_file() && is_executable(file))
     }
+}
+
+/// Whether this process may execute a file.
+pub fn is_executable(path: &Path) -> bool {
+    access(path, AccessFlags::X_OK).is_ok()
 }

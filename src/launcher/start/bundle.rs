@@ -4,7 +4,8 @@
 //! a private copy each time. The cached one is used only where nobody else can have touched it: the folder, all that
 //! leads to it, and the file belong to the effective user or root, and are not writable by others.
 
-use crate::launcher::sys;
+use nix::sys::statvfs::{FsFlags, fstatvfs};
+use nix::unistd::geteuid;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -36,6 +37,8 @@ static R: Engine =
 
 /// A file from which an engine can be loaded.
 pub struct EngineFile {
+    /// What it holds.
+    pub engine: Engine,
     /// Its path, for `dlopen`.
     pub path: PathBuf,
     /// The descriptor that the path speaks of, when it is a file in memory.
@@ -55,7 +58,7 @@ impl Engine {
     /// A file that holds the engine: the cached one, which is written if need be, else one in memory.
     pub fn file(self) -> io::Result<EngineFile> {
         match cache_folder().and_then(|folder| self.cached(&folder)) {
-            Some(path) => Ok(EngineFile { path, memory: None }),
+            Some(path) => Ok(EngineFile { engine: self, path, memory: None }),
             None => self.in_memory(),
         }
     }
@@ -65,7 +68,7 @@ impl Engine {
         let mut file = File::from(sys::memory_file(c"worker-engine")?);
         file.write_all(self.bytes)?;
         let memory = OwnedFd::from(file);
-        Ok(EngineFile { path: fd_path(memory.as_raw_fd()), memory: Some(memory) })
+        Ok(EngineFile { engine: self, path: fd_path(memory.as_raw_fd()), memory: Some(memory) })
     }
 
     fn cached(self, folder: &Path) -> Option<PathBuf> {
@@ -83,10 +86,10 @@ impl Engine {
         let Ok(file) = open else { return false };
         file.metadata().is_ok_and(|found| {
             found.is_file()
-                && found.uid() == sys::effective_user()
+                && found.uid() == geteuid().as_raw()
                 && found.mode() & 0o022 == 0
                 && found.len() == self.bytes.len() as u64
-        }) && !sys::forbids_execution(file.as_raw_fd())
+        }) && !forbids_execution(&file)
     }
 
     fn write(self, folder: &Path, path: &Path) -> io::Result<()> {
@@ -144,17 +147,22 @@ fn private_folder(wanted: &Path) -> Option<PathBuf> {
         }
     };
     let found = fs::symlink_metadata(&folder).ok()?;
-    if !found.is_dir() || found.uid() != sys::effective_user() || found.mode() & 0o022 != 0 {
+    if !found.is_dir() || found.uid() != geteuid().as_raw() || found.mode() & 0o022 != 0 {
         return None;
     }
     // Whoever can rename a folder above can put another one in this one's place.
     folder.ancestors().skip(1).all(is_out_of_reach).then_some(folder)
 }
 
+/// Whether the file system forbids to run what lies on it.
+fn forbids_execution(file: &File) -> bool {
+    fstatvfs(file).is_ok_and(|system| system.flags().contains(FsFlags::ST_NOEXEC))
+}
+
 fn is_out_of_reach(folder: &Path) -> bool {
     const STICKY: u32 = 0o1000;
     let out_of_reach = |found: Metadata| {
-        (found.uid() == 0 || found.uid() == sys::effective_user())
+        (found.uid() == 0 || found.uid() == geteuid().as_raw())
             && (found.mode() & 0o022 == 0 || found.mode() & STICKY != 0)
     };
     fs::symlink_metadata(folder).is_ok_and(out_of_reach)

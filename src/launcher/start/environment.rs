@@ -1,7 +1,8 @@
 //! The environment of the session: what is inherited, what `--env` and `--clear-env` make of it, and a locale for UTF-8.
 
 use crate::launcher::options::Options;
-use crate::launcher::sys;
+use crate::launcher::start::locale;
+use crate::launcher::variables;
 use std::env;
 use std::ffi::{OsStr, OsString};
 
@@ -14,8 +15,6 @@ const CHOOSES_RUNTIME: [&str; 6] =
     ["VIRTUAL_ENV", "CONDA_PREFIX", "PYENV_ROOT", "PYENV_VERSION", "PYENV_DIR", "R_HOME"];
 /// The channel's, not the session's.
 const CHANNEL: [&str; 2] = ["MCP_REPL_IPC_READ_FD", "MCP_REPL_IPC_WRITE_FD"];
-/// What a session with a locale for another character set gets; it is built into glibc.
-const UTF8_LOCALE: &str = "C.UTF-8";
 
 /// A variable as the search for a runtime sees it.
 pub fn look_up(options: &Options, name: &str) -> Option<OsString> {
@@ -30,47 +29,26 @@ pub fn prepare(options: &Options) {
     if options.clear_env {
         for (name, _) in env::vars_os() {
             if !name.to_str().is_some_and(is_allowed) {
-                sys::remove_env(name);
+                variables::remove(name);
             }
         }
     }
     forget_channel();
     for (name, value) in &options.set_env {
-        sys::set_env(name, value);
+        variables::set(name, value);
     }
-    make_utf8();
+    locale::make_utf8();
 }
 
 /// Removes what tells of the channel.
 pub fn forget_channel() {
     for name in CHANNEL {
-        sys::remove_env(name);
+        variables::remove(name);
     }
 }
 
 fn is_allowed(name: &str) -> bool {
     ALLOWED.contains(&name) || ALLOWED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-}
-
-/// Sees to a UTF-8 locale, for children too.
-fn make_utf8() {
-    let setting = ["LC_ALL", "LC_CTYPE", "LANG"]
-        .into_iter()
-        .find_map(|name| env::var_os(name).filter(|value| !value.is_empty()).map(|value| (name, value)));
-    // The usual ones are known without loading a locale.
-    if let Some((_, value)) = &setting
-        && value == UTF8_LOCALE
-    {
-        return;
-    }
-    if setting.is_some() && sys::locale_charset().as_deref() == Some("UTF-8") {
-        return;
-    }
-    match setting {
-        // It overrides the rest, so it is what has to change. In all but the character set this locale is C.
-        Some(("LC_ALL", _)) => sys::set_env("LC_ALL", UTF8_LOCALE),
-        _ => sys::set_env("LC_CTYPE", UTF8_LOCALE),
-    }
 }
 
 /// Whether a variable that the dynamic linker reads at the start of a process differs from what it was then.

@@ -5,9 +5,9 @@
 //! says that it is up, and otherwise says `session_end` in its stead.
 
 use crate::launcher::channel::link::Link;
+use crate::launcher::process;
 use crate::launcher::start::bundle::EngineFile;
 use crate::launcher::start::start_error::StartError;
-use crate::launcher::sys::{self, Fork};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -23,7 +23,7 @@ pub fn run(interpreter: &Path, engine: EngineFile, mut config: Config, link: &Li
         Err(error) => return error.into(),
     };
     // The unresolved path: CPython finds the virtual environment from it.
-    let error = sys::exec(interpreter.as_os_str(), &[interpreter.as_os_str(), "-c".as_ref(), bootstrap.as_ref()]);
+    let error = process::exec(interpreter.as_os_str(), &[interpreter.as_os_str(), "-c".as_ref(), bootstrap.as_ref()]);
     StartError::Exec { program: interpreter.to_path_buf(), error }
 }
 
@@ -33,7 +33,7 @@ fn prepare(
     config: &mut Config,
     link: &Link,
 ) -> io::Result<(String, [OwnedFd; 2])> {
-    let (ended, up) = pipe()?;
+    let (ended, up) = sys::pipe()?;
     set_watch(interpreter, link, &ended, config)?;
     drop(ended);
     config.startup_pipe = Some(up.as_raw_fd());
@@ -44,16 +44,10 @@ fn prepare(
     let file = OwnedFd::from(file);
     let memory = engine.memory.as_ref().map(AsRawFd::as_raw_fd);
     for fd in [Some(up.as_raw_fd()), Some(file.as_raw_fd()), memory, config.end_pipe].into_iter().flatten() {
-        sys::set_inherited(fd, true)?;
+        sys::set_cloexec(fd, false)?;
     }
     link.hand_on()?;
     Ok((bootstrap(&engine.path, memory, file.as_raw_fd()), [up, file]))
-}
-
-/// A pipe out of the way of user code: its read end and its write end.
-fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    let (reader, writer) = os_pipe::pipe()?;
-    Ok((sys::duplicate(reader.as_raw_fd())?, sys::duplicate(writer.as_raw_fd())?))
 }
 
 /// One expression that loads the engine and calls it, and binds no name in `__main__`. It takes only modules that every
@@ -70,26 +64,11 @@ fn bootstrap(engine: &Path, memory: Option<RawFd>, config: RawFd) -> String {
     )
 }
 
-/// Starts the watch, twice forked so that the interpreter has no child that it did not start.
+/// Starts the watch. It keeps none of the session's descriptors, and above all not the write end of its own pipe, or it would
+/// wait for itself.
 fn set_watch(interpreter: &Path, link: &Link, ended: &OwnedFd, config: &Config) -> io::Result<()> {
-    match sys::fork()? {
-        Fork::Parent(pid) => {
-            sys::wait_for(pid);
-            return Ok(());
-        }
-        Fork::Child => match sys::fork() {
-            Ok(Fork::Child) => {}
-            _ => sys::leave(0),
-        },
-    }
-    // In a group of its own an interrupt of the session does not reach it.
-    let _ = nix::unistd::setsid();
-    let _ = std::env::set_current_dir("/");
-    // Above all the write end of its own pipe, or it would wait for itself; and nothing of the session.
     let kept = [ended.as_raw_fd(), link.events().as_raw_fd(), link.diagnostics()];
-    sys::close_all_but(&kept);
-    watch(interpreter, link, ended, config);
-    sys::leave(0)
+    process::run_detached(&kept, || watch(interpreter, link, ended, config))
 }
 
 fn watch(interpreter: &Path, link: &Link, ended: &OwnedFd, config: &Config) {

@@ -3,10 +3,10 @@
 //! It waits for every process that ends, so that none stays a zombie; it passes on the signals that are sent to it;
 //! and soon after the worker it ends with that one's exit status, upon which the kernel ends whatever is left.
 
-use crate::launcher::sys::{self, Fork};
+use crate::launcher::process;
 use nix::sys::signal::SigSet;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::unistd::{ForkResult, Pid};
 use std::io;
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
@@ -25,40 +25,40 @@ pub fn become_init() -> io::Result<()> {
     // Held before there is a child, so that none is lost.
     let before = SigSet::thread_get_mask()?;
     SigSet::all().thread_block()?;
-    match sys::fork()? {
-        Fork::Child => Ok(before.thread_set_mask()?),
-        Fork::Parent(worker) => watch_over(worker),
+    match process::fork()? {
+        ForkResult::Child => Ok(before.thread_set_mask()?),
+        ForkResult::Parent { child } => watch_over(child),
     }
 }
 
-fn watch_over(worker: i32) -> ! {
+fn watch_over(worker: Pid) -> ! {
     // The channel is the worker's: held here, it would stay open when the worker closes it.
     sys::close_all_but(&[STDERR]);
     let mut over: Option<(i32, Instant)> = None;
     loop {
         let left = over.map(|(_, end)| end.saturating_duration_since(Instant::now()));
         let Some((signal, from_terminal)) = sys::next_signal(left) else {
-            sys::leave(over.map_or(0, |(status, _)| status));
+            sys::exit_now(over.map_or(0, |(status, _)| status));
         };
         if signal == libc::SIGCHLD {
             let (status, is_alone) = reap(worker);
             over = over.or(status.map(|status| (status, Instant::now() + PATIENCE)));
             if let Some((status, _)) = over.filter(|_| is_alone) {
-                sys::leave(status);
+                sys::exit_now(status);
             }
         } else if !from_terminal {
             // The terminal has sent it to the worker as well. One that is gone is waited for in a moment.
-            sys::send_signal(worker, signal);
+            sys::signal_process(worker.as_raw(), signal);
         }
     }
 }
 
 /// Waits for all that have ended: the exit status once the worker has, and whether nobody is left.
-fn reap(worker: i32) -> (Option<i32>, bool) {
+fn reap(worker: Pid) -> (Option<i32>, bool) {
     let mut status = None;
     loop {
         let ended = waitpid(None, Some(WaitPidFlag::WNOHANG));
-        let is_worker = |pid: Pid| pid.as_raw() == worker;
+        let is_worker = |pid: Pid| pid == worker;
         match ended {
             Ok(WaitStatus::Exited(pid, code)) if is_worker(pid) => status = Some(code),
             // As a shell says it.

@@ -5,6 +5,8 @@ pub mod dlopen;
 pub mod environment;
 pub mod exec;
 pub mod init;
+pub mod invocation;
+pub mod locale;
 pub mod plan;
 pub mod start_error;
 

@@ -1,7 +1,8 @@
 //! From the options to a runtime with an engine in it: the sequence of a session's start.
 
 use crate::launcher::channel::link::Link;
-use crate::launcher::options::{Accepted, Options, Transport};
+use crate::launcher::limits::enforce::{self, Enforced};
+use crate::launcher::options::Options;
 use crate::launcher::runtimes::python::{self, Route};
 use crate::launcher::runtimes::python_choice;
 use crate::launcher::runtimes::r;
@@ -9,20 +10,16 @@ use crate::launcher::runtimes::search::Search;
 use crate::launcher::start::bundle::{self, Engine, EngineFile};
 use crate::launcher::start::dlopen;
 use crate::launcher::start::environment;
+use crate::launcher::start::invocation::{self, Invocation};
 use crate::launcher::start::start_error::StartError;
 use crate::launcher::start::{exec, refuse};
-use crate::launcher::sys;
+use crate::launcher::variables;
 use std::convert::Infallible;
-use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use worker_protocol::config::{Config, Dialect, Lang, MARKER, PythonConfig, RConfig};
-
-/// Set for the process that executes itself anew: the directory that the first one was started in. Its presence says
-/// that environment and directory are the session's already.
-const PREPARED: &str = "WORKER_PREPARED";
 
 /// What was found before the environment was changed.
 enum Runtime {
@@ -30,36 +27,21 @@ enum Runtime {
     R(r::Installation),
 }
 
-/// How the process was when it started.
-pub struct Invocation {
-    /// The directory of whoever started the worker; relative paths of the command line start here.
-    pub folder: PathBuf,
-    /// This process was executed by itself and finds everything prepared.
-    pub is_prepared: bool,
-    /// `LD_LIBRARY_PATH`, which the dynamic linker has read.
-    pub linker_path: Option<OsString>,
-}
-
-impl Invocation {
-    /// Notes it; call it before anything changes.
-    pub fn note() -> Invocation {
-        let prepared = std::env::var_os(PREPARED);
-        sys::remove_env(PREPARED);
-        let is_prepared = prepared.is_some();
-        let folder = prepared.map(PathBuf::from).or_else(|| std::env::current_dir().ok());
-        Invocation {
-            folder: folder.unwrap_or_else(|| "/".into()),
-            is_prepared,
-            linker_path: std::env::var_os("LD_LIBRARY_PATH"),
-        }
-    }
+/// What is this session's alone.
+struct Own {
+    /// What its processes carry in their environment.
+    marker: String,
+    /// Its temporary directory.
+    folder: Option<PathBuf>,
+    /// Its limits.
+    enforced: Enforced,
 }
 
 /// A wrong word on the command line, like a wrong descriptor: told before anything is touched.
 pub fn check(options: &Options, invocation: &Invocation) -> Result<(), String> {
     match options.cwd.as_ref().filter(|folder| !invocation.folder.join(folder).is_dir()) {
         Some(folder) => Err(format!("there is no directory {} (--cwd)", folder.display())),
-        None => options.limits.check().map_err(|error| error.to_string()),
+        None => enforce::check(&options.limits).map_err(|error| error.to_string()),
     }
 }
 
@@ -87,6 +69,8 @@ pub fn serve(options: &Options, invocation: &Invocation) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Prepares everything and calls the engine; comes back only with an error. `temporary` is told of the directory that is made,
+/// since it must go if there is no session.
 fn start(
     options: &Options,
     invocation: &Invocation,
@@ -96,21 +80,14 @@ fn start(
     let engine = Engine::of(options.lang).ok_or(StartError::NoEngine(options.lang.name()))?;
     if let Some(folder) = options.cwd.as_ref().filter(|_| !invocation.is_prepared) {
         std::env::set_current_dir(folder).map_err(|error| StartError::Folder { folder: folder.clone(), error })?;
-        sys::set_env("PWD", std::env::current_dir()?);
+        variables::set("PWD", std::env::current_dir()?);
     }
     let cache = bundle::cache_folder();
     let runtime = find(options, invocation, cache.as_deref())?;
-    if !invocation.is_prepared {
-        environment::prepare(options);
-    }
-    if let Runtime::R(installation) = &runtime {
-        for (name, value) in &installation.variables {
-            sys::set_env(name, value);
-        }
-    }
+    set_variables(options, invocation, &runtime);
     let is_executed = matches!(&runtime, Runtime::Python(python) if python.route == Route::Exec);
     if !invocation.is_prepared && !is_executed && environment::linker_path_changed(invocation.linker_path.as_deref()) {
-        return Err(run_anew(options, invocation, link));
+        return Err(invocation::run_anew(options, invocation, link));
     }
     link.let_go()?;
 
@@ -120,53 +97,70 @@ fn start(
     }
     sys::reset_ignored_interrupt();
     let marker = uuid::Uuid::new_v4().to_string();
-    sys::set_env(MARKER, &marker);
+    variables::set(MARKER, &marker);
     if options.dialect == Dialect::Worker {
         *temporary = Some(make_temporary_folder()?);
     }
     // Files that the session itself may not write any more are written before.
     let file = engine.file()?;
-    let enforced = options.limits.enforce(&marker, temporary.as_deref(), link)?;
-    let config = Config {
+    let enforced = enforce::enforce(&options.limits, &marker, temporary.as_deref(), link)?;
+    let own = Own { marker, folder: temporary.clone(), enforced };
+    let config = configuration(options, link, &runtime, &own);
+    bring_up(runtime, file, config, link)
+}
+
+/// Makes the process's environment the session's.
+fn set_variables(options: &Options, invocation: &Invocation, runtime: &Runtime) {
+    if !invocation.is_prepared {
+        environment::prepare(options);
+    }
+    if let Runtime::R(installation) = runtime {
+        for (name, value) in &installation.variables {
+            variables::set(name, value);
+        }
+    }
+}
+
+/// What the engine is told.
+fn configuration(options: &Options, link: &Link, runtime: &Runtime, own: &Own) -> Config {
+    let (python, r) = match runtime {
+        Runtime::Python(python) => {
+            (Some(PythonConfig { executable: python.executable.clone(), startup: options.startup }), None)
+        }
+        Runtime::R(installation) => (None, Some(RConfig { home: installation.home.clone(), args: Vec::new() })),
+    };
+    Config {
         lang: options.lang,
         session_id: options.session_id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
-        marker,
+        marker: own.marker.clone(),
         channel: link.channel(),
         dialect: options.dialect,
         diagnostics_fd: link.diagnostics(),
-        temp_dir: temporary.clone(),
+        temp_dir: own.folder.clone(),
         parent_pidfd: link.parent(),
         control_stdin: link.control_stdin(),
         socket_file: link.socket_file().cloned(),
         listener: link.listener(),
         startup_pipe: None,
-        limits: enforced.told.clone(),
-        end_pipe: enforced.end_pipe.as_ref().map(AsRawFd::as_raw_fd),
-        python: match &runtime {
-            Runtime::Python(python) => {
-                Some(PythonConfig { executable: python.executable.clone(), startup: options.startup })
-            }
-            Runtime::R(_) => None,
-        },
-        r: match &runtime {
-            Runtime::R(installation) => Some(RConfig { home: installation.home.clone(), args: Vec::new() }),
-            Runtime::Python(_) => None,
-        },
+        limits: own.enforced.told.clone(),
+        end_pipe: own.enforced.end_pipe.as_ref().map(AsRawFd::as_raw_fd),
+        python,
+        r,
         plot: options.plot,
-    };
-    match runtime {
-        Runtime::Python(python) => match python.route {
-            Route::Library(library) => {
-                dlopen::load_runtime(&library)?;
-                call(engine, file, &config)
-            }
-            Route::Exec => Err(exec::run(&python.executable, file, config, link)),
-        },
-        Runtime::R(installation) => {
-            dlopen::load_runtime(&installation.library)?;
-            call(engine, file, &config)
-        }
     }
+}
+
+/// Loads the runtime and calls the engine in it, or executes the runtime and lets it load the engine.
+fn bring_up(runtime: Runtime, file: EngineFile, config: Config, link: &Link) -> Result<Infallible, StartError> {
+    let library = match runtime {
+        Runtime::Python(python) => match python.route {
+            Route::Library(library) => library,
+            Route::Exec => return Err(exec::run(&python.executable, file, config, link)),
+        },
+        Runtime::R(installation) => installation.library,
+    };
+    dlopen::load_runtime(&library)?;
+    call(file, &config)
 }
 
 fn find(options: &Options, invocation: &Invocation, cache: Option<&Path>) -> Result<Runtime, StartError> {
@@ -185,35 +179,6 @@ fn find(options: &Options, invocation: &Invocation, cache: Option<&Path>) -> Res
     })
 }
 
-/// Executes the launcher once more, for a dynamic linker that reads the new environment.
-fn run_anew(options: &Options, invocation: &Invocation, link: &Link) -> StartError {
-    sys::set_env(PREPARED, &invocation.folder);
-    let mut arguments: Vec<OsString> = std::env::args_os().collect();
-    match &options.transport {
-        Transport::Accepted(Accepted { socket, listener, .. }) => {
-            let listener = listener.map(|fd| format!(",{fd}")).unwrap_or_default();
-            arguments.extend(["--accepted".into(), format!("{socket}{listener}").into()]);
-            if let Err(error) = link.keep_given() {
-                return error.into();
-            }
-        }
-        // The variables that said so are gone from the environment.
-        Transport::Fds(read, write) if options.by_environment => {
-            let fds = format!("{read},{write}");
-            arguments.extend(["--ipc-fd".into(), fds.into(), "--dialect".into(), "mcp-repl".into()]);
-        }
-        _ => {}
-    }
-    let arguments: Vec<&OsStr> = arguments.iter().map(OsString::as_os_str).collect();
-    // By its path, which keeps its name in lists of processes; by the link when the file was replaced or removed.
-    let program = std::env::current_exe().unwrap_or_default();
-    let error = match sys::exec(program.as_os_str(), &arguments) {
-        error if error.kind() == io::ErrorKind::NotFound => sys::exec("/proc/self/exe".as_ref(), &arguments),
-        error => error,
-    };
-    StartError::Exec { program, error }
-}
-
 fn make_temporary_folder() -> Result<PathBuf, StartError> {
     // An empty name is none, as for other programs; a relative one would mean something else after a change of directory.
     let named = std::env::var_os("TMPDIR").filter(|folder| !folder.is_empty());
@@ -224,7 +189,7 @@ fn make_temporary_folder() -> Result<PathBuf, StartError> {
     let fallbacks = || ["/tmp", "/var/tmp"].iter().find_map(|folder| make(Path::new(folder)).ok());
     let made = make(&parent).or_else(|error| fallbacks().ok_or(error));
     let folder = made.map_err(|error| StartError::TemporaryFolder { folder: parent, error })?.keep();
-    sys::set_env("TMPDIR", &folder);
+    variables::set("TMPDIR", &folder);
     Ok(folder)
 }
 
@@ -232,9 +197,9 @@ fn make_temporary_folder() -> Result<PathBuf, StartError> {
 ///
 /// The process ends with it, and so does a child that user code forks: what the launcher owns belongs to the engine by
 /// then and must not be given back twice.
-fn call(engine: Engine, file: EngineFile, config: &Config) -> Result<Infallible, StartError> {
+fn call(file: EngineFile, config: &Config) -> Result<Infallible, StartError> {
     let json = serde_json::to_vec(config).map_err(io::Error::from)?;
-    let EngineFile { path, memory } = file;
+    let EngineFile { engine, path, memory } = file;
     let loaded = match dlopen::load_engine(&path) {
         Err(_) if memory.is_none() => dlopen::load_engine(&engine.in_memory()?.path),
         loaded => loaded,
