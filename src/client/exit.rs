@@ -9,7 +9,7 @@ use worker_protocol::EndReason;
 
 /// How a session ended.
 #[derive(Debug, Clone)]
-pub struct Ending {
+pub struct Exit {
     /// The one reason.
     pub reason: Reason,
     /// The last event, unless the worker died without it.
@@ -121,7 +121,7 @@ impl fmt::Display for Reason {
     }
 }
 
-impl fmt::Display for Ending {
+impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.reason.fmt(f)
     }
