@@ -21,7 +21,10 @@ const KNOWN: [(&str, &[&str]); 7] = [
 /// rooms (`lib.rs`, say) is above all of them.
 const ROOMS: [(&str, &[&str]); 2] = [
     ("src/core", &["session", "output", "signals", "process", "control", "engine"]),
-    ("src/launcher", &["process", "variables", "options", "runtimes", "channel", "limits", "start", "console"]),
+    (
+        "src/launcher",
+        &["timeouts", "process", "variables", "options", "runtimes", "channel", "limits", "start", "console"],
+    ),
 ];
 
 /// File by the path of its module: `emitter::flush`; the crate's own is empty.

@@ -11,12 +11,14 @@ mod options;
 mod process;
 mod runtimes;
 mod start;
+mod timeouts;
 mod variables;
 
+use channel::acceptor::Watch;
 use channel::activation::Handed;
 use channel::handshake::Token;
 use channel::link;
-use channel::listen::{self, Outcome, Watch};
+use channel::listen::{self, Outcome};
 use channel::listen_error::ListenError;
 use console::repl;
 use options::cli::{self, Environment};

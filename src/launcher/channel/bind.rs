@@ -54,7 +54,7 @@ mod tests {
         let first = bind_unix(&path).unwrap();
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert!(matches!(bind_unix(&path), Err(ListenError::Live(_))));
-        // Nothing has knocked there.
+        // No connection has come there.
         first.set_nonblocking(true).unwrap();
         assert_eq!(first.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(first);

@@ -1,18 +1,17 @@
 //! A client that has connected and is not yet the supervisor: its first line, with the token, decides.
 
+use crate::launcher::timeouts;
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send};
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use subtle::ConstantTimeEq;
 use worker_protocol::{self as protocol, Code, Refusal, Response};
 
-/// How long a client may take for its first line.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest first line.
-const MAX_HELLO: usize = 16 << 10;
+const MAX_FIRST_LINE: usize = 16 << 10;
 
 /// What a client must know to be let in.
 pub struct Token(String);
@@ -76,7 +75,7 @@ pub struct Client {
 impl Client {
     /// One that has just connected.
     pub fn new(socket: OwnedFd, name: String) -> Client {
-        Client { socket, name, deadline: Instant::now() + PATIENCE, line: Vec::new() }
+        Client { socket, name, deadline: Instant::now() + timeouts::FIRST_LINE, line: Vec::new() }
     }
 
     /// Takes what has come, up to the end of the first line: what follows it is for the session.
@@ -95,7 +94,7 @@ impl Client {
             let taken = end.map_or(seen, |end| end + 1);
             let Ok(taken) = recv(fd, &mut buffer[..taken], MsgFlags::MSG_DONTWAIT) else { return Progress::Gone };
             self.line.extend_from_slice(&buffer[..taken]);
-            if self.line.len() > MAX_HELLO {
+            if self.line.len() > MAX_FIRST_LINE {
                 return Progress::Refused("the first line is too long for a hello");
             }
             // An empty line is no line.
@@ -181,7 +180,7 @@ mod tests {
 
         let (mut near, far) = UnixStream::pair().unwrap();
         let mut client = Client::new(far.into(), "it".into());
-        near.write_all(&[b'x'; MAX_HELLO + 1]).unwrap();
+        near.write_all(&[b'x'; MAX_FIRST_LINE + 1]).unwrap();
         assert!(matches!(client.read(&token()), Progress::Refused(_)));
     }
 

@@ -1,6 +1,7 @@
 //! The descriptors on which the supervisor is reached: checked, moved out of the session's way, and told of a failed start.
 
 use crate::launcher::options::{Accepted, ListenAddress, Options, Transport};
+use crate::launcher::timeouts;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
 use std::io::{self, Write};
@@ -8,9 +9,6 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use worker_protocol::config::{Channel, Dialect, SocketFile};
 use worker_protocol::{self as protocol, EndReason, Event, SessionEnd};
-
-/// How long a supervisor that does not read may hold up the words of a failed start, in milliseconds.
-const PATIENCE_MS: u16 = 2000;
 
 /// Why the supervisor cannot be reached. There is nobody to tell but standard error.
 #[derive(Debug, thiserror::Error)]
@@ -173,15 +171,16 @@ impl Link {
             Dialect::McpRepl => SessionEnd { signal: None, exit_code: None, ..end },
         };
         // It may have died in the middle of a line; an empty one means nothing.
-        let _ = write_patiently(self.events(), &[b"\n", protocol::line(&Event::SessionEnd(end)).as_slice()].concat());
-        let _ = write_patiently(&self.diagnostics, format!("worker: {message}\n").as_bytes());
+        let _ =
+            write_with_timeout(self.events(), &[b"\n", protocol::line(&Event::SessionEnd(end)).as_slice()].concat());
+        let _ = write_with_timeout(&self.diagnostics, format!("worker: {message}\n").as_bytes());
     }
 
     /// Says that the session did not start, to the supervisor and on standard error.
     pub fn say_failure(&self, message: &str) {
         let line = failure_line(self.dialect, message);
-        let _ = write_patiently(self.events(), &line);
-        let _ = write_patiently(&self.diagnostics, format!("worker: {message}\n").as_bytes());
+        let _ = write_with_timeout(self.events(), &line);
+        let _ = write_with_timeout(&self.diagnostics, format!("worker: {message}\n").as_bytes());
     }
 }
 
@@ -206,11 +205,12 @@ fn failure_line(dialect: Dialect, message: &str) -> Vec<u8> {
 }
 
 /// Writes all of it, or gives up on a reader that is gone or stands still.
-fn write_patiently(fd: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
+fn write_with_timeout(fd: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
     let mut file = File::from(fd.try_clone()?);
+    let timeout = PollTimeout::try_from(timeouts::LAST_MESSAGE).unwrap_or(PollTimeout::MAX);
     while !bytes.is_empty() {
         let mut writable = [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)];
-        if poll(&mut writable, PollTimeout::from(PATIENCE_MS))? == 0 {
+        if poll(&mut writable, timeout)? == 0 {
             return Err(io::ErrorKind::TimedOut.into());
         }
         // A blocking pipe that is nearly full would hold a longer write up, hence the small steps.
@@ -297,7 +297,7 @@ mod tests {
     fn a_long_message_arrives_whole() {
         let (mut reader, writer) = os_pipe::pipe().unwrap();
         let text = "x".repeat(10_000);
-        write_patiently(&OwnedFd::from(writer), text.as_bytes()).unwrap();
+        write_with_timeout(&OwnedFd::from(writer), text.as_bytes()).unwrap();
         let mut got = String::new();
         reader.read_to_string(&mut got).unwrap();
         assert_eq!(got, text);

@@ -80,7 +80,7 @@ impl Group {
         let Place { parent, must_divide } = find(controllers)?;
         let divided = if must_divide {
             let controllers = controllers.iter().map(|controller| (*controller).to_owned()).collect();
-            let aside = parent.join(format!("worker-{name}-keeper"));
+            let aside = parent.join(format!("worker-{name}-monitor"));
             let divided = Divided { aside, parent: parent.clone(), controllers };
             // A group that has groups with controllers below it has no processes of its own.
             make_folder(&divided.aside)?;

@@ -5,20 +5,15 @@
 
 use crate::launcher::channel::link::Link;
 use crate::launcher::limits::cgroup::Group;
-use crate::launcher::process;
+use crate::launcher::{process, timeouts};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use worker_protocol::config::SocketFile;
 use worker_protocol::{EndReason, SessionEnd};
-
-/// How long the processes of a control group may take to be gone.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Between two looks at a control group that is not empty yet.
-const PAUSE: Duration = Duration::from_millis(5);
 
 /// The session, as far as there is something of it to clean up.
 pub struct Watched<'a> {
@@ -59,8 +54,8 @@ fn watch(watched: &Watched<'_>, worker: &OwnedFd, said: OwnedFd) {
             watched.link.say_end(SessionEnd { signal: Some("SIGKILL".into()), ..end });
         }
         let start = Instant::now();
-        while !group.remove() && start.elapsed() < PATIENCE {
-            std::thread::sleep(PAUSE);
+        while !group.remove() && start.elapsed() < timeouts::KILLED_GROUP {
+            std::thread::sleep(timeouts::LOOK_AT_GROUP);
         }
     }
     if let Some(folder) = watched.folder {

@@ -1,6 +1,7 @@
 //! Finding the Python or the R that a session is to host, by looking at files and without running them where that will do.
 
 pub mod elf;
+pub mod ldpaths;
 pub mod probe;
 pub mod pyenv;
 pub mod python;

@@ -1,5 +1,6 @@
 //! Asks an interpreter what it is by running it once, for the few that cannot be told by looking, and keeps the answer.
 
+use crate::launcher::timeouts::PROBE;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -9,10 +10,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
-
-/// How long an interpreter may take to say what it is.
-const PATIENCE: Duration = Duration::from_secs(5);
+use std::time::Instant;
 
 /// Runs on any Python, so that an old one is told from something that is none.
 const QUESTION: &str = "\
@@ -50,7 +48,7 @@ pub enum ProbeError {
     #[error("it cannot be run: {0}")]
     Run(#[from] io::Error),
     /// It took too long.
-    #[error("it did not answer `-I -c` within {} s", PATIENCE.as_secs())]
+    #[error("it did not answer `-I -c` within {} s", PROBE.as_secs())]
     Slow,
     /// It said something else.
     #[error("it does not answer as Python does{}", if .0.is_empty() { String::new() } else { format!(": {}", .0) })]
@@ -99,7 +97,7 @@ fn run(python: &Path) -> Result<Answer, ProbeError> {
         .spawn()?;
     // Files instead of pipes, and one descriptor to wait on: no thread is needed, and none may be started here.
     let process = sys::pidfd(child.id())?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PROBE;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);

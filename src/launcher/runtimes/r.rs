@@ -4,6 +4,7 @@
 //! a package may load a second R. That variable is read when a process starts, hence the launcher executes itself
 //! once more when it has to be changed.
 
+use crate::launcher::runtimes::ldpaths::{ask_for_library_path, library_path};
 use crate::launcher::runtimes::search::{Search, is_executable};
 use std::ffi::OsString;
 use std::fs;
@@ -207,126 +208,11 @@ fn ask_for_home(script: &Path) -> Option<PathBuf> {
     home.join("bin/R").exists().then_some(home)
 }
 
-/// `LD_LIBRARY_PATH` as `etc/ldpaths` computes it; None if that file holds more than R's template does.
-fn library_path(script: &str, home: &Path, search: &Search<'_>) -> Option<OsString> {
-    let mut known: Vec<(String, String)> = vec![("R_HOME".into(), home.to_str()?.into())];
-    // For each open `if`: whether its branch is taken.
-    let mut taken: Vec<bool> = Vec::new();
-    let value = |known: &[(String, String)], name: &str| -> Option<String> {
-        match known.iter().rev().find(|(key, _)| key == name) {
-            Some((_, value)) => Some(value.clone()),
-            None => (search.env)(name)?.into_string().ok(),
-        }
-    };
-    for line in script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        if let Some(test) = line.strip_prefix("if test ") {
-            let (wanted, text) = test.split_once(' ')?;
-            let text = text.strip_suffix("; then")?.trim().trim_matches('"');
-            let is_empty = expand(text, &|name| value(&known, name))?.is_empty();
-            taken.push(match wanted {
-                "-n" => !is_empty,
-                "-z" => is_empty,
-                _ => return None,
-            });
-        } else if line == "else" {
-            let last = taken.last_mut()?;
-            *last = !*last;
-        } else if line == "fi" {
-            taken.pop()?;
-        } else if line.starts_with("export ") {
-            continue;
-        } else if taken.iter().all(|taken| *taken) {
-            let (name, text) = match line.strip_prefix(": ${") {
-                Some(default) => {
-                    let (name, text) = default.strip_suffix('}')?.split_once('=')?;
-                    if value(&known, name).is_some() {
-                        continue;
-                    }
-                    (name, text)
-                }
-                None => line.split_once('=')?,
-            };
-            if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-                return None;
-            }
-            let text = expand(text.trim_matches('"'), &|name| value(&known, name))?;
-            known.push((name.to_owned(), text));
-        }
-    }
-    known.iter().rev().find(|(name, _)| name == "LD_LIBRARY_PATH").map(|(_, path)| path.into())
-}
-
-/// Puts in the values of `${NAME}`; None for any other feature of the shell.
-fn expand(text: &str, value: &dyn Fn(&str) -> Option<String>) -> Option<String> {
-    let mut expanded = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find('$') {
-        expanded.push_str(&rest[..at]);
-        let (name, after) = rest[at + 1..].strip_prefix('{')?.split_once('}')?;
-        if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-            return None;
-        }
-        expanded.push_str(&value(name).unwrap_or_default());
-        rest = after;
-    }
-    expanded.push_str(rest);
-    (!expanded.contains(['`', '"', '\'', '\\'])).then_some(expanded)
-}
-
-fn ask_for_library_path(ldpaths: &Path, home: &Path) -> Option<OsString> {
-    let answer = Command::new("/bin/sh")
-        .args(["-c", ". \"$1\"; printf %s \"$LD_LIBRARY_PATH\"", "sh"])
-        .arg(ldpaths)
-        .env("R_HOME", home)
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
-    let text = String::from_utf8(answer.stdout).ok()?;
-    (answer.status.success() && !text.is_empty()).then(|| text.into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::launcher::runtimes::ldpaths::tests::LDPATHS;
     use crate::launcher::runtimes::probe::tests::script;
-
-    const LDPATHS: &str = r#"
-: ${JAVA_HOME=/java}
-: ${R_JAVA_LD_LIBRARY_PATH=${JAVA_HOME}/lib/server}
-if test -n "/usr/lib/multi"; then
-: ${R_LD_LIBRARY_PATH=${R_HOME}/lib:/usr/lib/multi}
-else
-: ${R_LD_LIBRARY_PATH=${R_HOME}/lib}
-fi
-if test -n "${R_JAVA_LD_LIBRARY_PATH}"; then
-  R_LD_LIBRARY_PATH="${R_LD_LIBRARY_PATH}:${R_JAVA_LD_LIBRARY_PATH}"
-fi
-## A comment.
-if test -z "${LD_LIBRARY_PATH}"; then
-  LD_LIBRARY_PATH="${R_LD_LIBRARY_PATH}"
-else
-  LD_LIBRARY_PATH="${R_LD_LIBRARY_PATH}:${LD_LIBRARY_PATH}"
-fi
-export LD_LIBRARY_PATH
-"#;
-
-    fn paths(text: &str, pairs: &[(&str, &str)]) -> Option<String> {
-        let env = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
-        let search = Search { env: &env, cwd: Path::new("/"), from: Path::new("/"), cache: None };
-        library_path(text, Path::new("/r"), &search).map(|path| path.into_string().unwrap())
-    }
-
-    #[test]
-    fn ldpaths_are_computed_as_the_shell_would() {
-        assert_eq!(paths(LDPATHS, &[]).unwrap(), "/r/lib:/usr/lib/multi:/java/lib/server");
-        assert_eq!(
-            paths(LDPATHS, &[("LD_LIBRARY_PATH", "/mine"), ("JAVA_HOME", "/j")]).unwrap(),
-            "/r/lib:/usr/lib/multi:/j/lib/server:/mine"
-        );
-        assert_eq!(paths(LDPATHS, &[("R_JAVA_LD_LIBRARY_PATH", "")]).unwrap(), "/r/lib:/usr/lib/multi");
-        assert_eq!(paths("LD_LIBRARY_PATH=`uname`\n", &[]), None, "more than the template is left to a shell");
-        assert_eq!(paths("case x in\n", &[]), None);
-    }
 
     fn make(home: &Path, with_library: bool) {
         script(&home.join("bin/R"), &format!("R_HOME_DIR={}\nR_SHARE_DIR=/\necho $R_HOME_DIR", home.display()));

@@ -1,7 +1,7 @@
 //! Takes a runtime and an engine into this process with the dynamic linker, and calls the engine.
 #![expect(unsafe_code, reason = "loading a library runs its constructors, and its symbols have no types")]
 
-use crate::launcher::start::start_error::StartError;
+use crate::launcher::start::error::StartError;
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW};
 use std::path::Path;
 

@@ -7,7 +7,7 @@
 use crate::launcher::channel::link::Link;
 use crate::launcher::process;
 use crate::launcher::start::bundle::EngineFile;
-use crate::launcher::start::start_error::StartError;
+use crate::launcher::start::error::StartError;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};

@@ -3,16 +3,13 @@
 //! It waits for every process that ends, so that none stays a zombie; it passes on the signals that are sent to it;
 //! and soon after the worker it ends with that one's exit status, upon which the kernel ends whatever is left.
 
-use crate::launcher::process;
+use crate::launcher::{process, timeouts};
 use nix::sys::signal::SigSet;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 use std::io;
 use std::os::fd::RawFd;
-use std::time::{Duration, Instant};
-
-/// How long whoever cleans up after a session may take before the kernel ends it with the init.
-const PATIENCE: Duration = Duration::from_secs(1);
+use std::time::Instant;
 
 /// The first stderr.
 const STDERR: RawFd = 2;
@@ -42,7 +39,7 @@ fn watch_over(worker: Pid) -> ! {
         };
         if signal == libc::SIGCHLD {
             let (status, is_alone) = reap(worker);
-            over = over.or(status.map(|status| (status, Instant::now() + PATIENCE)));
+            over = over.or(status.map(|status| (status, Instant::now() + timeouts::CLEAN_UP)));
             if let Some((status, _)) = over.filter(|_| is_alone) {
                 sys::exit_now(status);
             }

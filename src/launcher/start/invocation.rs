@@ -5,7 +5,7 @@
 
 use crate::launcher::channel::link::Link;
 use crate::launcher::options::{Accepted, Options, Transport};
-use crate::launcher::start::start_error::StartError;
+use crate::launcher::start::error::StartError;
 use crate::launcher::{process, variables};
 use std::ffi::{OsStr, OsString};
 use std::io;

@@ -3,12 +3,12 @@
 pub mod bundle;
 pub mod dlopen;
 pub mod environment;
+pub mod error;
 pub mod exec;
 pub mod init;
 pub mod invocation;
 pub mod locale;
 pub mod plan;
-pub mod start_error;
 
 use std::process::ExitCode;
 
