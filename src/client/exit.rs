@@ -48,7 +48,9 @@ pub enum Reason {
 /// What is known when a worker has ended.
 #[derive(Debug)]
 pub(super) struct Evidence<'a> {
+    /// What the system says of the process.
     pub status: ExitStatus,
+    /// The last event, if it has come.
     pub last: Option<&'a SessionEnd>,
     /// `worker_ready` and the first `ready` have been seen.
     pub started: bool,
@@ -56,6 +58,7 @@ pub(super) struct Evidence<'a> {
     pub sent: Option<i32>,
     /// The kernel killed something of the session's for want of memory meanwhile.
     pub out_of_memory: bool,
+    /// The end of the worker's own stderr, if it was kept.
     pub stderr: &'a str,
 }
 
@@ -155,7 +158,7 @@ impl OomWatch {
     }
 
     /// Whether it happened since.
-    pub fn struck(&self) -> bool {
+    pub fn has_killed(&self) -> bool {
         matches!((self.before, oom_kills(&self.file)), (Some(before), Some(now)) if now > before)
     }
 }

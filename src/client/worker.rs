@@ -32,9 +32,13 @@ pub struct Worker {
 
 /// What a worker is made from.
 pub(super) struct Parts {
+    /// The process.
     pub child: Child,
+    /// Where requests are written.
     pub requests: Requests,
+    /// Where events are read.
     pub events: Box<dyn Read + Send>,
+    /// How many events may wait to be received.
     pub backlog: usize,
 }
 
@@ -273,7 +277,7 @@ impl Worker {
     }
 
     fn reap(&mut self) -> Option<Exit> {
-        let out_of_memory = self.memory.struck();
+        let out_of_memory = self.memory.has_killed();
         let status = self.child.wait().ok()?;
         let kept = self.stderr.take().and_then(|kept| kept.recv_timeout(timeouts::STDERR_OF_THE_DEAD).ok());
         let stderr = String::from_utf8_lossy(&kept.unwrap_or_default()).into_owned();

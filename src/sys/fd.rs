@@ -109,7 +109,12 @@ fn stat(fd: RawFd) -> io::Result<libc::stat> {
 
 /// A pipe, both ends close-on-exec and numbered high: (read end, write end).
 pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    let (reader, writer) = os_pipe::pipe()?;
+    let mut ends = [0; 2];
+    // SAFETY: pipe2 writes two integers, which are fresh descriptors that nobody else owns.
+    let (reader, writer) = unsafe {
+        check(libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC))?;
+        (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1]))
+    };
     Ok((dup_high(reader.as_raw_fd())?, dup_high(writer.as_raw_fd())?))
 }
 

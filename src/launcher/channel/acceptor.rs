@@ -29,7 +29,7 @@ pub struct Watch {
 /// From where a socket can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// It is a Unix socket: who may connect is the business of its file.
+    /// It is a Unix socket: the mode of its file decides who may connect.
     Files,
     /// It is bound to a loopback address.
     Machine,
@@ -184,7 +184,7 @@ fn wait_for_any(
     }
     let has = |at: usize| fds[at].revents().is_some_and(|events| !events.is_empty());
     let stdin_ended = stdin_at < clients_at && has(stdin_at) && {
-        // What is said there means nothing but that somebody is there.
+        // Only its end matters: what can be read is thrown away.
         let mut input = File::from(stdin.as_fd().try_clone_to_owned()?);
         !matches!(input.read(&mut [0; 4096]), Ok(1..))
     };
@@ -220,8 +220,8 @@ fn hung_up(socket: &OwnedFd) -> Result<bool, ListenError> {
     Ok(fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP)))
 }
 
-/// Words for whoever runs the worker.
+/// Tells whoever runs the worker, on standard error.
 fn note(text: impl std::fmt::Display) {
-    // Nobody is told when nobody listens.
+    // A closed stderr is no reason to stop waiting.
     let _ = writeln!(io::stderr(), "worker: {text}");
 }

@@ -1,5 +1,5 @@
-//! What whoever starts the worker says in the environment of how it is reached: `WORKER_TOKEN`, and the sockets of
-//! systemd's activation (`LISTEN_FDS`). Taken once, at the very start; nothing of it is left for anybody to read.
+//! Variables by which whoever starts the worker says how it is reached: `WORKER_TOKEN`, and the sockets of systemd's
+//! activation (`LISTEN_FDS`). They are taken out of the environment at the very start, so that user code cannot read them.
 
 use crate::launcher::variables;
 use std::ffi::OsString;

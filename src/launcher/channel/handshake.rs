@@ -31,7 +31,7 @@ impl Token {
         Token(format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()))
     }
 
-    /// For whoever has to be told.
+    /// The text, to be printed for the client.
     pub fn text(&self) -> &str {
         &self.0
     }

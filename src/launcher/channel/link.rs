@@ -1,4 +1,5 @@
-//! The descriptors on which the supervisor is reached: checked, moved out of the session's way, and told of a failed start.
+//! The descriptors on which the supervisor is reached: they are checked and moved out of the session's way, and a failed
+//! start is said on them.
 
 use crate::launcher::options::{Accepted, ListenAddress, Options, Transport};
 use crate::launcher::timeouts;
@@ -53,7 +54,7 @@ pub struct Link {
     /// The listening socket of `--listen`, and its file.
     listener: Option<OwnedFd>,
     socket_file: Option<SocketFile>,
-    /// The numbers as they were given, still open until [`Link::let_go`].
+    /// The numbers as they were given, open until [`Link::let_go`] closes them.
     given: Vec<RawFd>,
     dialect: Dialect,
 }
@@ -71,7 +72,7 @@ impl Link {
                 (read, write)
             }
             Transport::Stdio => (0, 1),
-            // They are dealt with before.
+            // The first two have become `Accepted` by now, and a console has no link.
             Transport::Listen(_) | Transport::Handed | Transport::Console => {
                 return Err(LinkError::Io(io::ErrorKind::Unsupported.into()));
             }
@@ -163,14 +164,14 @@ impl Link {
         self.given.iter().try_for_each(|fd| sys::set_cloexec(*fd, false))
     }
 
-    /// Says the end in the stead of a session that can no longer.
+    /// Sends `session_end` for a session that has died without it.
     pub fn say_end(&self, end: SessionEnd) {
         let message = end.message.clone().unwrap_or_default();
         let end = match self.dialect {
             Dialect::Worker => end,
             Dialect::McpRepl => SessionEnd { signal: None, exit_code: None, ..end },
         };
-        // It may have died in the middle of a line; an empty one means nothing.
+        // The session may have died in the middle of a line, which this newline ends. An empty line means nothing.
         let _ =
             write_with_timeout(self.events(), &[b"\n", protocol::line(&Event::SessionEnd(end)).as_slice()].concat());
         let _ = write_with_timeout(&self.diagnostics, format!("worker: {message}\n").as_bytes());
@@ -213,7 +214,7 @@ fn write_with_timeout(fd: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
         if poll(&mut writable, timeout)? == 0 {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        // A blocking pipe that is nearly full would hold a longer write up, hence the small steps.
+        // `poll` tells that a pipe has room for a page; a longer write to a blocking one would wait for the rest.
         match file.write(&bytes[..bytes.len().min(512)]) {
             Ok(written) => bytes = &bytes[written..],
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
@@ -261,7 +262,7 @@ mod tests {
 
     #[test]
     fn descriptors_that_cannot_serve_are_told_apart() {
-        let (reader, writer) = os_pipe::pipe().unwrap();
+        let (reader, writer) = sys::pipe().unwrap();
         let (r, w) = (reader.as_raw_fd(), writer.as_raw_fd());
         check(r, w, false).unwrap();
         assert!(refused(w, r).contains("requests cannot be read"));
@@ -295,11 +296,12 @@ mod tests {
 
     #[test]
     fn a_long_message_arrives_whole() {
-        let (mut reader, writer) = os_pipe::pipe().unwrap();
+        let (reader, writer) = sys::pipe().unwrap();
         let text = "x".repeat(10_000);
-        write_with_timeout(&OwnedFd::from(writer), text.as_bytes()).unwrap();
+        write_with_timeout(&writer, text.as_bytes()).unwrap();
+        drop(writer);
         let mut got = String::new();
-        reader.read_to_string(&mut got).unwrap();
+        File::from(reader).read_to_string(&mut got).unwrap();
         assert_eq!(got, text);
     }
 }

@@ -37,14 +37,14 @@ pub fn listen(
     token: Option<Token>,
     watch: &Watch,
 ) -> Result<Outcome, ListenError> {
-    // From here on a signal finds the socket file gone afterwards.
+    // Signals are blocked before there is a file, so that none can end the worker and leave it behind.
     let signals = Signals::take()?;
     let (listener, said, token, file) = match address {
         ListenAddress::Unix(path) => {
             let full = folder.join(path);
             let listener = bind_unix(&full)?;
             let file = SocketFile::at(full)?;
-            // Who may connect is the file's business.
+            // The mode of the socket's file decides who may connect, so no token is asked for.
             (OwnedFd::from(listener), line_for_path(path), None, Some(file))
         }
         ListenAddress::Tcp(address) => {
@@ -110,6 +110,7 @@ pub fn serve_handed(fd: RawFd, token: Option<Token>, watch: &Watch) -> Result<Ou
     }
 }
 
+/// `WORKER_SOCKET=…`, with the path as it was given.
 fn line_for_path(path: &Path) -> Vec<u8> {
     let mut line = b"WORKER_SOCKET=".to_vec();
     line.extend_from_slice(path.as_os_str().as_encoded_bytes());

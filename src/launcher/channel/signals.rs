@@ -1,4 +1,5 @@
-//! The signals that end a worker while it waits for its supervisor: it finds them in its `poll`, and removes its socket file.
+//! The signals that end a worker while it waits for its supervisor: they are blocked and read from a
+//! descriptor, so that the worker can remove its socket file before it ends.
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};

@@ -49,9 +49,9 @@ struct Console {
     waits: VecDeque<InputWait>,
     cells: u64,
     questions: u64,
-    /// The session has said its last.
+    /// `session_end` has come.
     has_ended: bool,
-    /// How the session ended in its own words, where a person should hear of it.
+    /// How the session ended, where a person should hear of it.
     farewell: Option<String>,
 }
 
@@ -85,7 +85,7 @@ pub fn run(options: &Options) -> ExitCode {
 }
 
 fn exit_code(status: ExitStatus) -> ExitCode {
-    // As a shell says it.
+    // As a shell reports it.
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
     ExitCode::from((code & 0xff) as u8)
 }

@@ -76,7 +76,7 @@ impl Screen {
             Event::OutputText(text) => self.text(&text),
             Event::OutputImage(image) => self.image(&image),
             Event::Ready(ready) => self.news.send(News::Ready(ready)).ok()?,
-            // Whoever has seen the note and presses Enter finds what it speaks of.
+            // Handed on before the note is shown, so that an Enter pressed at the note finds it.
             Event::InputWait(wait) => {
                 let note = format!("[a background thread waits for input: {:?}]", wait.prompt);
                 self.news.send(News::Wait(wait)).ok()?;
@@ -100,7 +100,7 @@ impl Screen {
     fn text(&self, text: &OutputText) {
         let bytes = text.bytes();
         if self.shared.is_editing.load(Ordering::SeqCst) {
-            // The other thread may be gone only with the process.
+            // The thread that receives it ends only with the process.
             let _ = self.above.send(String::from_utf8_lossy(&bytes).into_owned());
             return;
         }

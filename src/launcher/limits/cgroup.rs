@@ -43,7 +43,8 @@ pub struct Group {
     divided: Option<Divided>,
 }
 
-/// A group that was divided: its processes are aside meanwhile.
+/// A group that was divided. One whose children have controllers may hold no processes itself (cgroups(7)), so those that it
+/// had are moved to a child, beside the session's.
 #[derive(Debug)]
 struct Divided {
     aside: PathBuf,
@@ -57,7 +58,7 @@ impl Divided {
         write(&self.parent.join("cgroup.subtree_control"), &words.join(" "))
     }
 
-    /// Makes it whole again.
+    /// Moves the processes back and removes the child that they were in.
     fn undo(&self) -> Result<(), CgroupError> {
         self.switch('-')?;
         move_all(&self.aside, &self.parent)?;

@@ -20,7 +20,8 @@ const LEAST_OPEN_FILES: u64 = 64;
 const LEAST_MEMORY: u64 = 32 << 20;
 /// The fewest processes (threads count): the session's own threads and one to spare.
 const LEAST_PROCESSES: u64 = 8;
-/// After the seconds of `cpu-seconds` a process has this much to say its last words before it is killed.
+/// At the soft limit of CPU time the kernel sends SIGXCPU, so many seconds later, at the hard one, SIGKILL. In between the
+/// engine says that the session ends.
 const LAST_CPU_SECONDS: u64 = 5;
 
 /// Why a limit cannot be enforced.
@@ -134,7 +135,7 @@ pub fn enforce(limits: &Limits, name: &str, temporary: Option<&Path>, link: &Lin
         return Ok(Enforced::default());
     }
     let group = make_group(limits, name)?;
-    // Whoever cleans up afterwards must be free of all this, so it is started before any of it is in force.
+    // The monitor must not be limited itself, so it is started before any of this is in force.
     let end_pipe = if group.is_some() || limits.writable.is_some() {
         let watched = Watched {
             group: group.as_ref().map(|(group, _)| group),

@@ -1,7 +1,7 @@
 //! A process outside of a session's limits that waits for the session's end and cleans up what the session cannot.
 //!
-//! Under Landlock a session may not remove its own directory from the one above, and nobody can remove a control group
-//! that he is in. And the dead cannot tell that the kernel killed them for want of memory.
+//! Under Landlock a session may not remove its own directory from the one above it, no process can remove the control group
+//! that it is in, and a session that the kernel has killed for want of memory cannot say so.
 
 use crate::launcher::channel::link::Link;
 use crate::launcher::limits::cgroup::Group;
@@ -42,6 +42,7 @@ pub fn start(watched: &Watched<'_>) -> io::Result<OwnedFd> {
     Ok(end_pipe)
 }
 
+/// Waits for the session's end and cleans up.
 fn watch(watched: &Watched<'_>, worker: &OwnedFd, said: OwnedFd) {
     let mut ended = [PollFd::new(worker.as_fd(), PollFlags::POLLIN)];
     while poll(&mut ended, PollTimeout::NONE).is_err() {}
@@ -67,7 +68,7 @@ fn watch(watched: &Watched<'_>, worker: &OwnedFd, said: OwnedFd) {
     }
 }
 
-/// Whether the session has said its end.
+/// Whether the session has said its end: it writes a byte into the pipe when it has.
 fn has_spoken(pipe: OwnedFd) -> bool {
     let mut ready = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
     let something = poll(&mut ready, PollTimeout::ZERO).is_ok_and(|count| count > 0);

@@ -12,7 +12,7 @@ use seccompiler::{
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What is thrown away or refused there is no writing.
+/// Devices that keep nothing of what is written to them: they stay writable.
 const SINKS: [&str; 3] = ["/dev/null", "/dev/zero", "/dev/full"];
 /// On x86-64 every system call has a second number, for programs of 32-bit pointers.
 const X32: i64 = 0x4000_0000;

@@ -15,6 +15,7 @@ pub fn find(asked: Option<&Path>, search: &Search<'_>) -> Result<Interpreter, Py
     inspect(path, origin, search)
 }
 
+/// The path of an interpreter, and what named it.
 fn choose(asked: Option<&Path>, search: &Search<'_>) -> Result<(PathBuf, &'static str), PythonError> {
     if let Some(asked) = asked {
         let origin = "--python";

@@ -80,7 +80,7 @@ impl Engine {
         self.is_good(&path).then_some(path)
     }
 
-    /// The name vouches for the content, the length for a write that was not cut off by a full disk or a crash.
+    /// The name holds a hash of the content, and the length tells a write that was cut off by a full disk or a crash.
     fn is_good(self, path: &Path) -> bool {
         let open = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC).open(path);
         let Ok(file) = open else { return false };

@@ -10,10 +10,10 @@ use std::ffi::{OsStr, OsString};
 const ALLOWED: [&str; 12] =
     ["HOME", "USER", "LOGNAME", "SHELL", "PATH", "TMPDIR", "TZ", "TERM", "COLUMNS", "LINES", "LANG", "LANGUAGE"];
 const ALLOWED_PREFIXES: [&str; 2] = ["LC_", "XDG_"];
-/// What says which runtime is meant; it is heeded even when it is not passed on.
+/// Variables that say which runtime is meant. The search reads them even where `--clear-env` does not pass them on.
 const CHOOSES_RUNTIME: [&str; 6] =
     ["VIRTUAL_ENV", "CONDA_PREFIX", "PYENV_ROOT", "PYENV_VERSION", "PYENV_DIR", "R_HOME"];
-/// The channel's, not the session's.
+/// Variables that name the channel's descriptors: user code does not get them.
 const CHANNEL: [&str; 2] = ["MCP_REPL_IPC_READ_FD", "MCP_REPL_IPC_WRITE_FD"];
 
 /// A variable as the search for a runtime sees it.
@@ -40,7 +40,7 @@ pub fn prepare(options: &Options) {
     locale::make_utf8();
 }
 
-/// Removes what tells of the channel.
+/// Removes the variables that name the channel's descriptors.
 pub fn forget_channel() {
     for name in CHANNEL {
         variables::remove(name);

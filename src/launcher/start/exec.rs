@@ -1,8 +1,8 @@
 //! A Python without a shared library: it is executed, and loads the engine as an extension module.
 //!
-//! Between exec and the engine there is only the interpreter, and one that dies there (a `PYTHONHOME` of another
-//! Python, say) would leave the supervisor without a word. So a watch, a process of its own, waits until the engine
-//! says that it is up, and otherwise says `session_end` in its stead.
+//! Between exec and the engine only the interpreter runs, and it knows nothing of the channel: if it dies there (at a
+//! `PYTHONHOME` of another Python, say), nobody would tell the supervisor. So a process of its own, the watch, waits for the
+//! engine to write a byte into a pipe. If the pipe closes without one, the watch sends `session_end`.
 
 use crate::launcher::channel::link::Link;
 use crate::launcher::process;
@@ -71,6 +71,7 @@ fn set_watch(interpreter: &Path, link: &Link, ended: &OwnedFd, config: &Config) 
     process::run_detached(&kept, || watch(interpreter, link, ended, config))
 }
 
+/// Waits until the engine is up; if the interpreter ends before, cleans up and says so.
 fn watch(interpreter: &Path, link: &Link, ended: &OwnedFd, config: &Config) {
     let Ok(mut ended) = ended.try_clone().map(File::from) else { return };
     if matches!(ended.read(&mut [0]), Ok(1)) {

@@ -19,7 +19,7 @@ pub fn become_init() -> io::Result<()> {
     if std::process::id() != 1 {
         return Ok(());
     }
-    // Held before there is a child, so that none is lost.
+    // Blocked before there is a child, so that none is lost.
     let before = SigSet::thread_get_mask()?;
     SigSet::all().thread_block()?;
     match process::fork()? {
@@ -29,7 +29,7 @@ pub fn become_init() -> io::Result<()> {
 }
 
 fn watch_over(worker: Pid) -> ! {
-    // The channel is the worker's: held here, it would stay open when the worker closes it.
+    // Above all the channel: open in this process too, it would not close when the worker closes it.
     sys::close_all_but(&[STDERR]);
     let mut over: Option<(i32, Instant)> = None;
     loop {
@@ -44,7 +44,7 @@ fn watch_over(worker: Pid) -> ! {
                 sys::exit_now(status);
             }
         } else if !from_terminal {
-            // The terminal has sent it to the worker as well. One that is gone is waited for in a moment.
+            // What comes from the terminal (the kernel) has gone to the worker as well. If the worker is gone, SIGCHLD follows.
             sys::signal_process(worker.as_raw(), signal);
         }
     }
@@ -58,7 +58,7 @@ fn reap(worker: Pid) -> (Option<i32>, bool) {
         let is_worker = |pid: Pid| pid == worker;
         match ended {
             Ok(WaitStatus::Exited(pid, code)) if is_worker(pid) => status = Some(code),
-            // As a shell says it.
+            // As a shell reports it.
             Ok(WaitStatus::Signaled(pid, signal, _)) if is_worker(pid) => status = Some(128 + signal as i32),
             Ok(WaitStatus::StillAlive) => return (status, false),
             Err(_) => return (status, true),

@@ -8,12 +8,12 @@ use std::ffi::CStr;
 /// What a session with a locale for another character set gets; it is built into glibc.
 const UTF8_LOCALE: &str = "C.UTF-8";
 
-/// Sees to a UTF-8 locale, for children too.
+/// Names a UTF-8 locale in the environment unless it names one already.
 pub fn make_utf8() {
     let setting = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()
         .find_map(|name| env::var_os(name).filter(|value| !value.is_empty()).map(|value| (name, value)));
-    // The usual ones are known without loading a locale.
+    // This one is known to be UTF-8 without loading it.
     if let Some((_, value)) = &setting
         && value == UTF8_LOCALE
     {

@@ -37,7 +37,7 @@ struct Own {
     enforced: Enforced,
 }
 
-/// A wrong word on the command line, like a wrong descriptor: told before anything is touched.
+/// Checks the directory and the limits that the command line asks for, before anything is changed.
 pub fn check(options: &Options, invocation: &Invocation) -> Result<(), String> {
     match options.cwd.as_ref().filter(|folder| !invocation.folder.join(folder).is_dir()) {
         Some(folder) => Err(format!("there is no directory {} (--cwd)", folder.display())),
@@ -163,6 +163,7 @@ fn bring_up(runtime: Runtime, file: EngineFile, config: Config, link: &Link) -> 
     call(file, &config)
 }
 
+/// Looks for the runtime, in the environment that the session will have.
 fn find(options: &Options, invocation: &Invocation, cache: Option<&Path>) -> Result<Runtime, StartError> {
     let env = |name: &str| match invocation.is_prepared {
         true => std::env::var_os(name),
@@ -179,6 +180,7 @@ fn find(options: &Options, invocation: &Invocation, cache: Option<&Path>) -> Res
     })
 }
 
+/// Makes the session's own temporary directory and names it in `TMPDIR`.
 fn make_temporary_folder() -> Result<PathBuf, StartError> {
     // An empty name is none, as for other programs; a relative one would mean something else after a change of directory.
     let named = std::env::var_os("TMPDIR").filter(|folder| !folder.is_empty());
