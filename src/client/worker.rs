@@ -53,7 +53,7 @@ enum ChannelState {
     },
 }
 
-/// What the events and our own deeds tell about a later end.
+/// What the events, and the signals that were sent, tell about a later end.
 #[derive(Default)]
 struct Facts {
     last: Option<SessionEnd>,
@@ -67,8 +67,8 @@ impl Worker {
         let (notify, notices) = crossbeam_channel::bounded(backlog);
         let pid = child.id();
         let stderr = child.stderr.take().map(keep_stderr).transpose()?;
-        let say = notify.clone();
-        named("worker-events").spawn(move || read_events(events, &say))?;
+        let events_to = notify.clone();
+        named("worker-events").spawn(move || read_events(events, &events_to))?;
         named("worker-exit").spawn(move || await_exit(pid_of(pid), &notify))?;
         Ok(Worker {
             memory: OomWatch::start(pid),

@@ -14,11 +14,8 @@ pub fn buffer_c_stdout_by_lines() {
     // SAFETY: C's stdout exists for the life of the process; no other thread prints yet.
     unsafe {
         let file = stdout;
-        if file.is_null() {
-            return;
-        }
         // `setvbuf(…, _IONBF, …)` leaves a buffer of one byte.
-        if __fbufsize(file) == 1 {
+        if file.is_null() || __fbufsize(file) == 1 {
             return;
         }
         libc::setvbuf(file, std::ptr::null_mut(), libc::_IOLBF, 0);
@@ -30,10 +27,7 @@ pub fn flush_c_stdout() {
     // SAFETY: C's stdout exists for the life of the process; its lock is tried, held for the flush and given back.
     unsafe {
         let file = stdout;
-        if file.is_null() {
-            return;
-        }
-        if __fpending(file) == 0 {
+        if file.is_null() || __fpending(file) == 0 {
             return;
         }
         if ftrylockfile(file) == 0 {
