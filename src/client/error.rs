@@ -1,7 +1,7 @@
 //! What can go wrong for a supervisor, one type for each thing that it does.
 
-use super::ending::Ending;
 use super::event::RpcError;
+use super::exit::Exit;
 use std::io;
 use std::path::PathBuf;
 
@@ -40,7 +40,7 @@ pub enum StartError {
     Launch(#[from] LaunchError),
     /// It ended before it was ready.
     #[error("the worker {0}")]
-    Ended(Box<Ending>),
+    Ended(Box<Exit>),
     /// It was not ready in time.
     #[error("the worker was not ready in time")]
     TimedOut,

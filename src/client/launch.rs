@@ -121,7 +121,7 @@ impl Launch {
         self
     }
 
-    /// Keeps the end of the worker's own stderr for [`Ending::stderr`](super::Ending::stderr), instead of letting
+    /// Keeps the end of the worker's own stderr for [`Exit::stderr`](super::Exit::stderr), instead of letting
     /// it through to this program's.
     pub fn keep_stderr(mut self) -> Self {
         self.keep_stderr = true;

@@ -27,21 +27,22 @@
 //! wait ([`Launch::backlog`]) the worker waits too.
 
 mod batch;
-mod ending;
 mod error;
 mod event;
+mod exit;
 mod launch;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod timeouts;
 mod worker;
 
 pub use batch::{Batch, Sender};
-pub use ending::{Ending, Reason, signal_name};
 pub use error::{CallError, LaunchError, NoEvent, StartError};
 pub use event::{
     Capabilities, Event, InputLine, InputWait, Named, OutputDisplay, OutputImage, OutputText, Ready, Response,
     RpcError, SessionEnd, WorkerReady,
 };
+pub use exit::{Exit, Reason, signal_name};
 pub use launch::{Launch, Transport};
 pub use worker::Worker;

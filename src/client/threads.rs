@@ -24,18 +24,18 @@ pub(super) enum Notice {
 
 /// Waits for the process to end, and leaves its status for the owner to take, so that the process id stays ours
 /// until then.
-pub(super) fn await_exit(pid: Pid, say: &Sender<Notice>) {
+pub(super) fn await_exit(pid: Pid, notices: &Sender<Notice>) {
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
     while let Err(nix::Error::EINTR) = waitid(Id::Pid(pid), flags) {}
     // Nobody is left to tell when the owner is gone.
-    let _ = say.send(Notice::Exited);
+    let _ = notices.send(Notice::Exited);
 }
 
 pub(super) fn named(name: &str) -> thread::Builder {
     thread::Builder::new().name(name.to_owned())
 }
 
-pub(super) fn read_events(events: Box<dyn Read + Send>, say: &Sender<Notice>) {
+pub(super) fn read_events(events: Box<dyn Read + Send>, notices: &Sender<Notice>) {
     let mut events = BufReader::with_capacity(64 << 10, events);
     let mut line = Vec::new();
     loop {
@@ -46,12 +46,12 @@ pub(super) fn read_events(events: Box<dyn Read + Send>, say: &Sender<Notice>) {
             Ok(0) | Err(_) => break,
         }
         let whole = line.trim_ascii();
-        if !whole.is_empty() && say.send(Notice::Event(Event::parse(whole))).is_err() {
+        if !whole.is_empty() && notices.send(Notice::Event(Event::parse(whole))).is_err() {
             return;
         }
     }
     // Nobody is left to tell when the owner is gone.
-    let _ = say.send(Notice::Closed);
+    let _ = notices.send(Notice::Closed);
 }
 
 pub(super) fn keep_stderr(mut stderr: ChildStderr) -> io::Result<Receiver<Vec<u8>>> {

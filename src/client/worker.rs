@@ -1,10 +1,11 @@
 //! A running worker: its events in order, its answers, and its end.
 
 use super::batch::{Batch, Requests, Sender};
-use super::ending::{Ending, Evidence, OomWatch};
 use super::error::{CallError, NoEvent, StartError};
 use super::event::{Event, Ready, SessionEnd, WorkerReady};
+use super::exit::{Evidence, Exit, OomWatch};
 use super::threads::{Notice, await_exit, keep_stderr, named, read_events};
+use super::timeouts;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
@@ -13,10 +14,6 @@ use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::process::Child;
 use std::time::{Duration, Instant};
-
-/// How long a dead worker's channel may stay open before it is taken for closed, and how long a signalled one
-/// may take to end.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A running worker. Dropping it kills what is left of it.
 pub struct Worker {
@@ -30,14 +27,18 @@ pub struct Worker {
     channel: ChannelState,
     next_request: u64,
     facts: Facts,
-    ending: Option<Ending>,
+    exit: Option<Exit>,
 }
 
 /// What a worker is made from.
 pub(super) struct Parts {
+    /// The process.
     pub child: Child,
+    /// Where requests are written.
     pub requests: Requests,
+    /// Where events are read.
     pub events: Box<dyn Read + Send>,
+    /// How many events may wait to be received.
     pub backlog: usize,
 }
 
@@ -52,7 +53,7 @@ enum ChannelState {
     },
 }
 
-/// What the events and our own deeds tell about a later end.
+/// What the events, and the signals that were sent, tell about a later end.
 #[derive(Default)]
 struct Facts {
     last: Option<SessionEnd>,
@@ -66,8 +67,8 @@ impl Worker {
         let (notify, notices) = crossbeam_channel::bounded(backlog);
         let pid = child.id();
         let stderr = child.stderr.take().map(keep_stderr).transpose()?;
-        let say = notify.clone();
-        named("worker-events").spawn(move || read_events(events, &say))?;
+        let events_to = notify.clone();
+        named("worker-events").spawn(move || read_events(events, &events_to))?;
         named("worker-exit").spawn(move || await_exit(pid_of(pid), &notify))?;
         Ok(Worker {
             memory: OomWatch::start(pid),
@@ -79,7 +80,7 @@ impl Worker {
             channel: ChannelState::Open,
             next_request: 1,
             facts: Facts::default(),
-            ending: None,
+            exit: None,
         })
     }
 
@@ -148,7 +149,7 @@ impl Worker {
                 Err(NoEvent::TimedOut) => break Err(StartError::TimedOut),
                 Err(NoEvent::Closed) => {
                     break Err(match self.wait(deadline) {
-                        Some(ending) => StartError::Ended(Box::new(ending)),
+                        Some(exit) => StartError::Ended(Box::new(exit)),
                         None => StartError::TimedOut,
                     });
                 }
@@ -179,13 +180,13 @@ impl Worker {
     }
 
     /// Waits for the end and tells how it came. Events that come meanwhile stay to be received.
-    pub fn wait(&mut self, deadline: Instant) -> Option<Ending> {
+    pub fn wait(&mut self, deadline: Instant) -> Option<Exit> {
         loop {
-            if let Some(ending) = &self.ending {
-                return Some(ending.clone());
+            if let Some(exit) = &self.exit {
+                return Some(exit.clone());
             }
             if let ChannelState::Closed { exited: true } = self.channel {
-                self.ending = Some(self.reap()?);
+                self.exit = Some(self.reap()?);
                 continue;
             }
             match self.pull(deadline) {
@@ -198,27 +199,27 @@ impl Worker {
 
     /// Ends the session: asks, and after twice the grace sends SIGTERM, then SIGKILL to the whole process group.
     /// Events that come meanwhile stay to be received. None if even that does not end it.
-    pub fn shutdown(&mut self, grace: Duration) -> Option<Ending> {
+    pub fn shutdown(&mut self, grace: Duration) -> Option<Exit> {
         // A worker that has hung up cannot be asked; it ends by itself or by the signals.
         let _ = self.sender.ask_to_end(Some(grace));
-        if let Some(ending) = self.wait(Instant::now() + grace * 2 + PATIENCE) {
-            return Some(ending);
+        if let Some(exit) = self.wait(Instant::now() + grace * 2 + timeouts::AFTER_GRACE) {
+            return Some(exit);
         }
         self.signal(libc::SIGTERM);
-        if let Some(ending) = self.wait(Instant::now() + PATIENCE) {
-            return Some(ending);
+        if let Some(exit) = self.wait(Instant::now() + timeouts::AFTER_SIGTERM) {
+            return Some(exit);
         }
         self.kill()
     }
 
     /// Kills the process group at once and tells how it ended.
-    pub fn kill(&mut self) -> Option<Ending> {
-        if self.ending.is_none() {
+    pub fn kill(&mut self) -> Option<Exit> {
+        if self.exit.is_none() {
             self.facts.sent = Some(libc::SIGKILL);
             // Nothing to do about one that is gone already.
             let _ = killpg(pid_of(self.pid()), Signal::SIGKILL);
         }
-        self.wait(Instant::now() + PATIENCE * 5)
+        self.wait(Instant::now() + timeouts::AFTER_SIGKILL)
     }
 
     /// Sends a signal to the worker's process alone; a SIGINT stops the cell. False if it is gone.
@@ -226,7 +227,7 @@ impl Worker {
         let Ok(signal) = Signal::try_from(signal) else {
             return false;
         };
-        if self.ending.is_some() {
+        if self.exit.is_some() {
             return false;
         }
         if matches!(signal, Signal::SIGTERM | Signal::SIGKILL) {
@@ -241,7 +242,7 @@ impl Worker {
             let until = match self.channel {
                 ChannelState::Closed { .. } => return Err(NoEvent::Closed),
                 ChannelState::Open => deadline,
-                ChannelState::Exited(at) => deadline.min(at + PATIENCE),
+                ChannelState::Exited(at) => deadline.min(at + timeouts::CHANNEL_OF_THE_DEAD),
             };
             match self.notices.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(Notice::Event(event)) => {
@@ -275,16 +276,16 @@ impl Worker {
         Some(())
     }
 
-    fn reap(&mut self) -> Option<Ending> {
-        let out_of_memory = self.memory.struck();
+    fn reap(&mut self) -> Option<Exit> {
+        let out_of_memory = self.memory.has_killed();
         let status = self.child.wait().ok()?;
-        let kept = self.stderr.take().and_then(|kept| kept.recv_timeout(PATIENCE).ok());
+        let kept = self.stderr.take().and_then(|kept| kept.recv_timeout(timeouts::STDERR_OF_THE_DEAD).ok());
         let stderr = String::from_utf8_lossy(&kept.unwrap_or_default()).into_owned();
         let Facts { last, started, sent } = &self.facts;
         let evidence =
             Evidence { status, last: last.as_ref(), started: *started, sent: *sent, out_of_memory, stderr: &stderr };
         let reason = evidence.reason();
-        Some(Ending { reason, last: last.clone(), status, stderr })
+        Some(Exit { reason, last: last.clone(), status, stderr })
     }
 }
 
@@ -301,7 +302,7 @@ impl Facts {
 impl Drop for Worker {
     fn drop(&mut self) {
         // A thread that waits to hand over an event must not hold up the end: nobody will receive any more.
-        if self.ending.is_none() {
+        if self.exit.is_none() {
             let _ = killpg(pid_of(self.pid()), Signal::SIGKILL);
             let _ = self.child.wait();
         }

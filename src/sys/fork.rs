@@ -4,7 +4,7 @@
 //! `clone`) runs no hooks. Asking for the id is a system call, which costs as much as a third of a `print`. So a copy of the
 //! memory is told by the memory itself: one page that the kernel empties in every such copy.
 
-use super::*;
+use std::os::fd::RawFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering::SeqCst};
 
@@ -41,7 +41,6 @@ pub fn own_process(in_child: InChild) {
 
 /// A word in a page of its own, which is never freed.
 fn emptied_in_copies(value: i32) -> Option<*mut AtomicI32> {
-    #[cfg(target_os = "linux")]
     // SAFETY: a fresh mapping, larger than the word and aligned for it.
     unsafe {
         let (size, flags) = (size_of::<AtomicI32>(), libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
@@ -56,11 +55,6 @@ fn emptied_in_copies(value: i32) -> Option<*mut AtomicI32> {
         }
         (*word).store(value, SeqCst);
         Some(word)
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = value;
-        None
     }
 }
 

@@ -1,41 +1,30 @@
-//! This process and others: who there is, how they are signalled and how they end.
+//! This process: its children, what it uses, and how it ends.
 
-use super::*;
+use super::check;
+use super::fd::dup_high;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-/// A descriptor that becomes readable when process `pid` ends; none where the platform has no such thing.
+/// A descriptor that becomes readable when process `pid` ends, close-on-exec and numbered high.
 pub fn pidfd(pid: u32) -> io::Result<OwnedFd> {
-    #[cfg(target_os = "linux")]
-    {
-        // SAFETY: pidfd_open takes two integers; the result is a fresh descriptor.
-        let fd = unsafe {
-            let fd = libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) as libc::c_int;
-            OwnedFd::from_raw_fd(check(fd)?)
-        };
-        dup_high(fd.as_raw_fd())
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = pid;
-        Err(io::ErrorKind::Unsupported.into())
-    }
+    // SAFETY: pidfd_open takes two integers; the result is a fresh descriptor.
+    let low = unsafe {
+        let fd = libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) as libc::c_int;
+        OwnedFd::from_raw_fd(check(fd)?)
+    };
+    dup_high(low.as_raw_fd())
 }
 
 /// Orphans of this process's descendants become its children from now on.
 pub fn become_subreaper() {
-    #[cfg(target_os = "linux")]
     // SAFETY: prctl with integer arguments touches no memory.
-    unsafe {
-        libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    };
+    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
 }
 
 /// When the parent dies, a process that was stopped goes on, and finds that its supervisor is gone. Nobody else might wake it.
 pub fn go_on_when_the_parent_dies() {
-    #[cfg(target_os = "linux")]
     // SAFETY: prctl with integer arguments touches no memory.
-    unsafe {
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGCONT, 0, 0, 0)
-    };
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGCONT, 0, 0, 0) };
 }
 
 /// Resident memory of this process in bytes; 0 where it cannot be told.

@@ -2,8 +2,10 @@
 //!
 //! Nothing here allocates, so that it can be used after a fault. A question is a system call or three, so ask of few.
 
-use super::*;
+use super::io::read;
+use super::signal::current_action;
 use std::ops::ControlFlow;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 /// What the kernel says of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

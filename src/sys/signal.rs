@@ -1,5 +1,8 @@
 //! Signals: who is sent one, what is done at one, and what may be done in a handler.
 
+use super::time::timespec;
+use std::time::Duration;
+
 /// The calling thread, as the system names it for signals.
 pub fn this_thread() -> libc::pthread_t {
     // SAFETY: pthread_self cannot fail.
@@ -73,5 +76,65 @@ pub fn all_but_faults() -> libc::sigset_t {
             libc::sigdelset(&mut set, fault);
         }
         set
+    }
+}
+
+/// Gives SIGINT back its default action if the parent ignored it, and unblocks it: a program inherits both, Python installs
+/// no handler of its own for what is ignored, and a blocked SIGINT would never interrupt a cell.
+pub fn reset_ignored_interrupt() {
+    // SAFETY: setting a disposition or a mask touches nothing else; the set is a local that is filled first.
+    unsafe {
+        if current_action(libc::SIGINT).sa_sigaction == libc::SIG_IGN {
+            libc::signal(libc::SIGINT, libc::SIG_DFL);
+        }
+        let mut interrupt: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut interrupt);
+        libc::sigaddset(&mut interrupt, libc::SIGINT);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &interrupt, std::ptr::null_mut());
+    }
+}
+
+/// Calls `handler` at a signal; a system call that the signal interrupts goes on. Unlike an ignored signal, a handled one has
+/// its default action again in what this process executes.
+///
+/// # Safety
+///
+/// The handler does only what is safe in a signal handler.
+pub unsafe fn handle(signal: libc::c_int, handler: extern "C" fn(libc::c_int)) {
+    // SAFETY: a zeroed sigaction is a valid one; what the handler does is the caller's promise.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler as usize;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigaction(signal, &action, std::ptr::null_mut());
+    }
+}
+
+/// Makes a write beyond the limit of a file's size an error of that write (`EFBIG`), instead of the process's end by SIGXFSZ.
+pub fn survive_large_files() {
+    extern "C" fn nothing(_: libc::c_int) {}
+    // SAFETY: a handler that does nothing is safe at any moment.
+    unsafe { handle(libc::SIGXFSZ, nothing) };
+}
+
+/// Waits for a signal, all of them being blocked: its number, and whether it came from the terminal. None if none comes
+/// in time.
+pub fn next_signal(limit: Option<Duration>) -> Option<(libc::c_int, bool)> {
+    let limit = limit.map(timespec);
+    let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: all are plain data that outlives the calls; the set is complete.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        libc::sigfillset(&mut all);
+        loop {
+            let signal = libc::sigtimedwait(&all, &mut info, limit);
+            if signal > 0 {
+                return Some((signal, info.si_code == libc::SI_KERNEL));
+            }
+            if std::io::Error::last_os_error().kind() == std::io::ErrorKind::WouldBlock {
+                return None;
+            }
+        }
     }
 }

@@ -1,6 +1,12 @@
 //! What one thread sets and another finds in its `poll`: wakes, alarms, and a pair of descriptors looked at cheaply.
 
-use super::*;
+use super::check;
+use super::fd::dup_high;
+use super::io::{read, write};
+use super::time::timespec;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 /// Tells of two descriptors which can be read now. Asked before each `print`, so it must cost as little as can be.
 ///
@@ -8,15 +14,11 @@ use super::*;
 /// half of which is being a point of cancellation. A pipe joins the epoll's list inside its writer's `write`.
 #[derive(Debug)]
 pub struct Pair {
-    #[cfg(target_os = "linux")]
     set: OwnedFd,
-    #[cfg(not(target_os = "linux"))]
-    fds: [RawFd; 2],
 }
 
 impl Pair {
     /// The descriptors must stay open as long as this lives.
-    #[cfg(target_os = "linux")]
     pub fn new(fds: [RawFd; 2]) -> io::Result<Pair> {
         // SAFETY: epoll_create1 touches no memory; the result is a fresh descriptor.
         let set = unsafe { OwnedFd::from_raw_fd(check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?) };
@@ -29,7 +31,6 @@ impl Pair {
     }
 
     /// Which of them can be read now.
-    #[cfg(target_os = "linux")]
     pub fn readable(&self) -> [bool; 2] {
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; 2];
         // SAFETY: the kernel writes at most two events. The raw call is no point of cancellation.
@@ -41,71 +42,38 @@ impl Pair {
         }
         readable
     }
-
-    /// The descriptors must stay open as long as this lives.
-    #[cfg(not(target_os = "linux"))]
-    pub fn new(fds: [RawFd; 2]) -> io::Result<Pair> {
-        Ok(Pair { fds })
-    }
-
-    /// Which of them can be read now.
-    #[cfg(not(target_os = "linux"))]
-    pub fn readable(&self) -> [bool; 2] {
-        let mut fds = self.fds.map(|fd| pollfd(fd, libc::POLLIN));
-        poll(&mut fds, Some(Duration::ZERO));
-        fds.map(|fd| fd.revents & libc::POLLIN != 0)
-    }
 }
 
-/// Something that one thread sets and another finds in its `poll`: an eventfd, or a pipe where there is none.
+/// Something that one thread sets and another finds in its `poll`: an eventfd.
 #[derive(Debug)]
 pub struct Wake {
-    reader: OwnedFd,
-    #[cfg(not(target_os = "linux"))]
-    writer: OwnedFd,
+    fd: OwnedFd,
 }
 
 impl Wake {
     /// A wake that is not set.
     pub fn new() -> io::Result<Wake> {
-        #[cfg(target_os = "linux")]
-        {
-            // SAFETY: eventfd touches no memory; the result is a fresh descriptor.
-            let fd = unsafe {
-                let fd = check(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?;
-                OwnedFd::from_raw_fd(fd)
-            };
-            Ok(Wake { reader: dup_high(fd.as_raw_fd())? })
-        }
-        #[cfg(not(target_os = "linux"))]
-        {
-            let (reader, writer) = pipe()?;
-            set_nonblocking(reader.as_raw_fd())?;
-            set_nonblocking(writer.as_raw_fd())?;
-            Ok(Wake { reader, writer })
-        }
+        // SAFETY: eventfd touches no memory; the result is a fresh descriptor.
+        let low = unsafe { OwnedFd::from_raw_fd(check(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?) };
+        Ok(Wake { fd: dup_high(low.as_raw_fd())? })
     }
 
     /// Sets it. Safe in a signal handler.
     pub fn set(&self) {
-        #[cfg(target_os = "linux")]
-        let fd = self.reader.as_raw_fd();
-        #[cfg(not(target_os = "linux"))]
-        let fd = self.writer.as_raw_fd();
-        // A full counter or pipe is set already.
-        let _ = write(fd, &1u64.to_ne_bytes());
+        // A full counter is set already.
+        let _ = write(self.fd.as_raw_fd(), &1u64.to_ne_bytes());
     }
 
     /// Clears it.
     pub fn clear(&self) {
         let mut counter = [0u8; 8];
         // An empty counter is clear already.
-        let _ = read(self.reader.as_raw_fd(), &mut counter);
+        let _ = read(self.fd.as_raw_fd(), &mut counter);
     }
 
     /// What to poll for reading.
     pub fn fd(&self) -> RawFd {
-        self.reader.as_raw_fd()
+        self.fd.as_raw_fd()
     }
 }
 
@@ -113,13 +81,10 @@ impl Wake {
 #[derive(Debug)]
 pub struct Alarm {
     fd: OwnedFd,
-    #[cfg(not(target_os = "linux"))]
-    ring: crossbeam_channel::Sender<Duration>,
 }
 
 impl Alarm {
     /// An alarm that is not set.
-    #[cfg(target_os = "linux")]
     pub fn new() -> io::Result<Alarm> {
         // SAFETY: timerfd_create touches no memory; the result is a fresh descriptor.
         let fd = unsafe {
@@ -130,34 +95,12 @@ impl Alarm {
     }
 
     /// Rings once after `delay`.
-    #[cfg(target_os = "linux")]
     pub fn set(&self, delay: Duration) {
-        let value =
-            libc::timespec { tv_sec: delay.as_secs() as libc::time_t, tv_nsec: delay.subsec_nanos().max(1).into() };
-        let spec = libc::itimerspec { it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
+        // Zero would mean that it never rings.
+        let delay = timespec(delay.max(Duration::from_nanos(1)));
+        let spec = libc::itimerspec { it_interval: timespec(Duration::ZERO), it_value: delay };
         // SAFETY: the specification lives across the call and no old value is asked for.
         unsafe { libc::timerfd_settime(self.fd.as_raw_fd(), 0, &spec, std::ptr::null_mut()) };
-    }
-
-    /// An alarm that is not set.
-    #[cfg(not(target_os = "linux"))]
-    pub fn new() -> io::Result<Alarm> {
-        let (fd, writer) = pipe()?;
-        set_nonblocking(fd.as_raw_fd())?;
-        let (ring, delays) = crossbeam_channel::unbounded::<Duration>();
-        std::thread::Builder::new().name("worker-alarm".into()).spawn(move || {
-            for delay in delays {
-                std::thread::sleep(delay);
-                let _ = write(writer.as_raw_fd(), &[1]);
-            }
-        })?;
-        Ok(Alarm { fd, ring })
-    }
-
-    /// Rings once after `delay`.
-    #[cfg(not(target_os = "linux"))]
-    pub fn set(&self, delay: Duration) {
-        let _ = self.ring.send(delay);
     }
 
     /// Acknowledges a ring.

@@ -29,7 +29,7 @@ pub struct Cell {
 /// How a session ended, with what was printed since the last look.
 #[derive(Debug)]
 pub struct End {
-    pub ending: Ending,
+    pub ending: Exit,
     pub stdout: String,
     pub stderr: String,
 }
