@@ -1,7 +1,7 @@
 //! I5: the signal that is sent again, for a system call that may have begun too early, is no second interrupt.
 
-use crate::process::storms::Random;
 use crate::support::harness::Session;
+use crate::support::random::Random;
 use std::time::Duration;
 
 /// SIGINT is blocked until about the moment when it is sent again; then the interrupts that arrive are counted.
