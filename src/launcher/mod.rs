@@ -70,7 +70,7 @@ pub fn run() -> ExitCode {
 
 /// Waits for whoever is to drive the session.
 fn take_supervisor(options: &Options, invocation: &Invocation, handed: Handed) -> Result<Outcome, ListenError> {
-    // A wrong word on the command line is told now, not to whoever connects.
+    // A mistake on the command line is reported now, on standard error, and not to whoever connects.
     plan::check(options, invocation).map_err(ListenError::Usage)?;
     let watch = Watch { parent: link::parent(options)?, stdin: options.stdio_control };
     let socket = handed.socket();

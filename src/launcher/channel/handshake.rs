@@ -55,9 +55,9 @@ pub enum Progress {
     Waits,
     /// It knows the token.
     Known,
-    /// It is told this, and turned away.
+    /// It is refused for this reason.
     Refused(&'static str),
-    /// It is gone.
+    /// It has closed the connection.
     Gone,
 }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 use worker_protocol::config::{Channel, Dialect, SocketFile};
 use worker_protocol::{self as protocol, EndReason, Event, SessionEnd};
 
-/// Why the supervisor cannot be reached. There is nobody to tell but standard error.
+/// Why the supervisor cannot be reached. Without a channel this goes to standard error.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// A number from the command line that is no open descriptor.

@@ -37,7 +37,7 @@ pub enum ListenError {
         "LISTEN_FDS: the socket can be reached from other machines, and whoever connects can run code: set WORKER_TOKEN"
     )]
     Open,
-    /// Nobody to tell.
+    /// Standard output cannot be written, so nobody would learn where to connect.
     #[error("cannot say on standard output where to connect: {0}")]
     Output(io::Error),
     /// `--parent` names nobody, or the like.

@@ -21,11 +21,11 @@ pub enum News {
     Wait(InputWait),
     /// The answer of a request.
     Response(Response),
-    /// The session's last words.
+    /// `session_end`.
     End(SessionEnd),
 }
 
-/// What the keyboard's thread and the screen's tell each other.
+/// What the threads of the keyboard and of the screen both read and set.
 #[derive(Default)]
 pub struct Shared {
     /// A line is being edited: whatever is shown goes above it.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// Runs on any Python, so that an old one is told from something that is none.
+/// Any Python can run it, so that an old one is not taken for a program that is no Python.
 const QUESTION: &str = "\
 import sys, sysconfig
 sys.stdout.write('worker-probe %s %d %d %d %d' % ((getattr(getattr(sys, 'implementation', None), 'name', '?'),)

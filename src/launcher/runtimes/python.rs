@@ -35,7 +35,7 @@ pub enum Route {
     Exec,
 }
 
-/// The interpreter of an environment; a dangling link counts, so that it can be told what is wrong with it.
+/// The interpreter of an environment; a dangling link counts, so that the error can say that it dangles.
 pub fn environment(folder: &Path) -> Option<PathBuf> {
     ["python", "python3"]
         .iter()
@@ -121,7 +121,7 @@ fn starts_with_script_mark(path: &Path) -> io::Result<bool> {
     Ok(&start[..length] == b"#!")
 }
 
-/// The library's full path where it can be told, in the order in which the system would search. A name that is a path
+/// The library's full path where it is known, in the order in which the system would search. A name that is a path
 /// already stays what it is.
 fn locate(name: &str, executable: &elf::Executable, venv: Option<&Venv>, search: &Search<'_>) -> PathBuf {
     let environment = search.variable("LD_LIBRARY_PATH").unwrap_or_default();

@@ -136,7 +136,8 @@ pub fn find(request: &Request, search: &Search<'_>) -> Result<Interpreter, Pytho
     Err(refused.unwrap_or_else(|| PythonError::NoVersion { version: version.to_string(), looked: places.to_string() }))
 }
 
-/// Whether what was found is of the version. The third number can only be asked for, unless a folder's name has told it.
+/// Whether what was found is of the version. The third number is known from the folder's name, or by asking
+/// the interpreter.
 fn fits(found: &Interpreter, version: Version, named: Named, search: &Search<'_>) -> bool {
     let (major, minor) = found.version;
     let is_patch = |patch| probe::ask(&found.executable, search.cache).is_ok_and(|answer| answer.patch == patch);

@@ -69,8 +69,8 @@ pub fn serve(options: &Options, invocation: &Invocation) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Prepares everything and calls the engine; comes back only with an error. `temporary` is told of the directory that is made,
-/// since it must go if there is no session.
+/// Prepares everything and calls the engine; comes back only with an error. `temporary` receives the directory that is made: the
+/// caller removes it if there is no session.
 fn start(
     options: &Options,
     invocation: &Invocation,
