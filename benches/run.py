@@ -29,6 +29,7 @@ def arguments():
     parser.add_argument("--only", action="append", metavar="NAME", help="this row only, may be repeated: " + ", ".join(ROWS))
     parser.add_argument("--lang", choices=["python", "r", "all"], default="all")
     parser.add_argument("--worker", metavar="PATH", help="the binary (default: a release build of this tree)")
+    parser.add_argument("--before", metavar="PATH", help="an earlier binary of worker, as one more peer")
     parser.add_argument("--python", metavar="PATH", default=sys.executable, help="the interpreter that both host")
     peers_venv = os.path.join(ROOT, ".venv-bench")
     parser.add_argument("--peers-venv", metavar="PATH", default=peers_venv, help="where Jupyter's kernels are")
@@ -100,6 +101,8 @@ def benches(options, worker, r):
             OURS: lambda python=options.python: Worker([worker, "--python", python]),
             "python3 -i -u": lambda: PythonPrompt(options.python, "-u"),
         }
+        if options.before:
+            starts["before"] = lambda: Worker([options.before, "--python", options.python])
         writers = {"python3 -i": lambda: PythonPrompt(options.python)}
         yield Bench("python", options.quick, starts | kernels_of("python"), options.python, writers)
     if options.lang != "python":
@@ -107,6 +110,8 @@ def benches(options, worker, r):
             print("no R: its rows are left out")
             return
         starts = {OURS: lambda: Worker([worker, "--lang", "r"]), "R on a terminal": lambda: RPrompt(r)}
+        if options.before:
+            starts["before"] = lambda: Worker([options.before, "--lang", "r"])
         try:
             starts[OURS]().close()
         except Ended as ended:

@@ -19,12 +19,14 @@ const KNOWN: [(&str, &[&str]); 7] = [
 
 /// The rooms of packages, lower ones first: a room imports from itself and from those before it. What stands beside the
 /// rooms (`lib.rs`, say) is above all of them.
-const ROOMS: [(&str, &[&str]); 2] = [
+const ROOMS: [(&str, &[&str]); 4] = [
     ("src/core", &["session", "output", "signals", "process", "control", "engine"]),
     (
         "src/launcher",
         &["timeouts", "process", "variables", "options", "runtimes", "channel", "limits", "start", "console"],
     ),
+    ("python/src", &["plain", "runtime", "figures", "requests", "stdio", "cell", "patch", "lifecycle"]),
+    ("r/src", &["libr", "runtime", "plots", "cell", "signals", "requests", "bootstrap", "console"]),
 ];
 
 /// File by the path of its module: `emitter::flush`; the crate's own is empty.

@@ -65,6 +65,10 @@ pub(crate) fn run(py: Python<'_>) -> Option<SessionEnd> {
                 if fork::in_child() {
                     return finish_child(ended);
                 }
+                if !engine.try_drain() {
+                    // The supervisor does not read, and the program's other threads go on meanwhile.
+                    py.detach(|| engine.drain());
+                }
                 match ended {
                     Ended::Ok => engine.finish_cell(Outcome::Ok, None),
                     Ended::Failed(outcome, error) => {

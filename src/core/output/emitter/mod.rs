@@ -278,19 +278,24 @@ impl Emitter {
             // The supervisor reads the raw descriptors itself: what C code printed is there before the cell's end is emitted.
             sys::flush_c_stdout();
         }
-        loop {
-            let raw = self.readable();
-            let mut out = self.out.lock();
-            if out.is_gone || out.has_ended || (raw == [false; 2] && self.has_room(&mut out)) {
-                return Ok(());
-            }
-            if self.drain(&mut out, raw) && self.has_room(&mut out) {
-                self.flush_if_due(&mut out);
-                return Ok(());
-            }
-            drop(out);
+        while !self.try_drain_capture() {
             self.wait_for_channel(mask)?;
         }
+        Ok(())
+    }
+
+    /// The same without waiting; false when there is no room.
+    pub(crate) fn try_drain_capture(&self) -> bool {
+        let raw = self.readable();
+        let mut out = self.out.lock();
+        if out.is_gone || out.has_ended || (raw == [false; 2] && self.has_room(&mut out)) {
+            return true;
+        }
+        let is_done = self.drain(&mut out, raw) && self.has_room(&mut out);
+        if is_done {
+            self.flush_if_due(&mut out);
+        }
+        is_done
     }
 
     /// Reads what the raw pipes hold, room or not: the process is about to end.

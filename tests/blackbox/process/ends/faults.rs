@@ -83,6 +83,33 @@ fn a_supervisor_that_stands_still_stops_raw_writes() {
 }
 
 #[test]
+fn a_supervisor_that_stands_still_does_not_stop_threads_when_a_cell_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let (gate, beats) = (folder.path().join("full"), folder.path().join("beats"));
+    let mut s = stalling();
+    let id = s.begin(&format!(
+        "import os, threading, time\n\
+         def until_full():\n    while not os.path.exists({gate:?}): time.sleep(.001)\n\
+         def write(): os.write(1, b'x' * (2 << 20) + b'all\\n')\n\
+         def beat():\n    until_full()\n    with open({beats:?}, 'ab', buffering=0) as file:\n        \
+         while True: file.write(b'.'); time.sleep(.001)\n\
+         for f in write, beat: threading.Thread(target=f, daemon=True).start()\n\
+         until_full()"
+    ));
+    until_full(&mut s);
+    std::fs::write(&gate, "").unwrap();
+    // The cell is over within a few beats, and its end waits for room.
+    let end = Instant::now() + LIMIT;
+    while std::fs::metadata(&beats).map_or(0, |file| file.len()) < 300 {
+        assert!(Instant::now() < end, "the thread stands still");
+        std::thread::yield_now();
+    }
+    s.finish(&id).ok();
+    s.between_cells("all");
+    s.shutdown();
+}
+
+#[test]
 fn status_is_answered_when_reading_resumes() {
     let mut s = stalling();
     let id = s.begin("while True: print('x' * 1000)");
