@@ -20,7 +20,7 @@ const KNOWN: [(&str, &[&str]); 7] = [
 /// The rooms of packages, lower ones first: a room imports from itself and from those before it. What stands beside the
 /// rooms (`lib.rs`, say) is above all of them.
 const ROOMS: [(&str, &[&str]); 4] = [
-    ("src/core", &["session", "output", "signals", "process", "control", "engine"]),
+    ("src/core", &["timeouts", "session", "output", "signals", "process", "control", "engine"]),
     (
         "src/launcher",
         &["timeouts", "process", "variables", "options", "runtimes", "channel", "limits", "start", "console"],

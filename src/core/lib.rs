@@ -15,6 +15,7 @@ mod output;
 pub mod process;
 mod session;
 pub mod signals;
+mod timeouts;
 
 pub use output::emitter::Interrupted;
 pub use session::stdin::Want;

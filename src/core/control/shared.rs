@@ -11,18 +11,16 @@ use crate::process::host::HostProcess;
 use crate::session::adopted::adopted_cell;
 use crate::session::{BatchAnswer, CellRef, Effects, Emit, Interrupt, Request, Running, State};
 use crate::signals::interrupt;
+use crate::timeouts::LAST_WORDS;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use serde_json::Value;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use sys::Wake;
 use worker_protocol::config::Config;
 use worker_protocol::{
     Capabilities, Code, Event, NAME, Outcome, ProtocolInfo, Ready, Refusal, Response, SessionEnd, VERSION, WORKER, line,
 };
-
-/// How long the last words may take to reach a supervisor that does not read.
-pub(crate) const LAST_WORDS: Duration = Duration::from_millis(700);
 
 #[derive(Debug)]
 pub(crate) struct Shared {

@@ -6,6 +6,7 @@
 use crate::control::shared::Shared;
 use crate::session::{Effects, Request};
 use crate::signals::interrupt;
+use crate::timeouts::CLOSED_CHANNEL;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::io;
@@ -14,9 +15,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use worker_protocol::framing::{Line, Lines};
 use worker_protocol::{Code, EndReason, Incoming, InputBatch, MAX_LINE, Refusal, Response, Rpc, SessionEnd, line};
-
-/// Once nothing can be waited for any more, deadlines are looked at so often.
-const CLOSED_PAUSE: Duration = Duration::from_millis(20);
 
 /// Starts the thread. It runs until the process ends.
 pub(crate) fn spawn(shared: Arc<Shared>, requests: OwnedFd) -> io::Result<()> {
@@ -71,7 +69,7 @@ impl Control {
                 // User code has closed descriptors that are not its own: without a channel there is no session.
                 std::mem::forget(self.requests.take());
                 self.supervisor_gone();
-                std::thread::sleep(CLOSED_PAUSE);
+                std::thread::sleep(CLOSED_CHANNEL);
             }
             if event & (libc::POLLERR | libc::POLLHUP) != 0 || parent != 0 {
                 self.supervisor_gone();

@@ -4,16 +4,10 @@
 
 use super::Engine;
 use crate::signals::interrupt;
+use crate::timeouts::{C_EXIT, STATE_AT_C_EXIT};
 use parking_lot::Mutex;
 use std::sync::OnceLock;
-use std::time::Duration;
 use worker_protocol::{EndReason, SessionEnd};
-
-/// How long the session's state is waited for. Who calls `exit()` while holding it waits for himself.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// How long a supervisor that does not read is waited for, as at the end of a runtime.
-const SUPERVISORS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Held by the thread that emits the end.
 static EMITTING: Mutex<()> = Mutex::new(());
@@ -43,7 +37,7 @@ extern "C" fn at_exit(status: libc::c_int, _argument: *mut libc::c_void) {
 /// while the first is still speaking.
 extern "C" fn wait_for_emitter() {
     if sys::is_own_process() {
-        drop(EMITTING.try_lock_for(SUPERVISORS_PATIENCE * 2));
+        drop(EMITTING.try_lock_for(C_EXIT * 2));
     }
 }
 
@@ -56,7 +50,7 @@ fn emit_end(status: libc::c_int) {
     if interrupt::is_main_thread() {
         interrupt::block_signals();
     }
-    let Some(state) = engine.0.state.try_lock_for(PATIENCE) else { return };
+    let Some(state) = engine.0.state.try_lock_for(STATE_AT_C_EXIT) else { return };
     let (has_ended, is_up) = (state.has_ended(), !state.is_starting());
     drop(state);
     if has_ended {
@@ -69,6 +63,6 @@ fn emit_end(status: libc::c_int) {
     let mut end = SessionEnd::new(reason).with_message(message.to_owned());
     end.exit_code = Some(i64::from(status & 0xff));
     engine.drain_capture();
-    engine.0.emitter.flush_within(SUPERVISORS_PATIENCE);
+    engine.0.emitter.flush_within(C_EXIT);
     engine.end(Some(end));
 }

@@ -15,7 +15,7 @@ pub use output::Image;
 pub use wait::{Runtime, wait};
 
 use crate::control::codec::{self, Codec};
-use crate::control::shared::{LAST_WORDS, Shared, cancelled_refusal};
+use crate::control::shared::{Shared, cancelled_refusal};
 use crate::control::thread as control_thread;
 use crate::engine::reader::{Ask, Reader};
 use crate::output::capture::{self, Capture};
@@ -27,6 +27,7 @@ use crate::process::host::HostProcess;
 use crate::session::{CellRef, NextTurn, Request, State};
 use crate::signals::crash;
 use crate::signals::interrupt;
+use crate::timeouts::LAST_WORDS;
 use parking_lot::{Condvar, Mutex};
 use std::io;
 use std::os::fd::AsRawFd;

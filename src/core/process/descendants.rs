@@ -7,14 +7,10 @@
 //! environment is read only of who started after the session, and a session that never had a child has nothing to look for.
 //! None of it is done while the session's state is locked.
 
+use crate::timeouts::{END_OF_PROCESSES, SIGTERM_TO_SIGKILL};
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 use worker_protocol::config::MARKER;
-
-/// How long processes have between SIGTERM and SIGKILL.
-const MERCY: Duration = Duration::from_millis(200);
-/// How long the whole search may take.
-const LIMIT: Duration = Duration::from_millis(1200);
 
 /// How often the processes are looked up after a fault.
 const MOST_READINGS: usize = 8;
@@ -35,12 +31,12 @@ pub(crate) fn end_all(marker: &str) {
     loop {
         while sys::reap_any().is_some() {}
         let found = search.find();
-        if found.is_empty() || start.elapsed() > LIMIT {
+        if found.is_empty() || start.elapsed() > END_OF_PROCESSES {
             // One may have ended since the last look.
             while sys::reap_any().is_some() {}
             return;
         }
-        let patience_is_over = start.elapsed() > MERCY;
+        let patience_is_over = start.elapsed() > SIGTERM_TO_SIGKILL;
         for &pid in &found {
             if patience_is_over {
                 sys::signal_process(pid, libc::SIGKILL);

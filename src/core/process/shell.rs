@@ -5,16 +5,13 @@
 
 use crate::output::emitter::Interrupted;
 use crate::signals::interrupt;
+use crate::timeouts::INTERRUPTED_COMMAND;
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command};
-use std::time::Duration;
 use sys::Waited;
-
-/// How long an interrupted command has to end before it is left to itself.
-const MERCY: Duration = Duration::from_millis(200);
 
 /// A running command.
 #[derive(Debug)]
@@ -51,7 +48,7 @@ impl Shell {
     pub fn interrupt(&mut self) {
         sys::signal_process(self.child.id() as libc::pid_t, libc::SIGINT);
         if let Some(end) = &self.end
-            && sys::poll(&mut [sys::pollfd(end.as_raw_fd(), libc::POLLIN)], Some(MERCY))
+            && sys::poll(&mut [sys::pollfd(end.as_raw_fd(), libc::POLLIN)], Some(INTERRUPTED_COMMAND))
         {
             // It has ended: this takes its status and leaves no zombie.
             let _ = self.child.wait();

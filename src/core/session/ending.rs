@@ -3,16 +3,9 @@
 use super::effects::Effects;
 use super::parts::{Ending, Stage};
 use super::state::{Phase, State};
+use crate::timeouts::{EXIT, LONGEST_GRACE, SUPERVISOR_GONE};
 use std::time::{Duration, Instant};
 use worker_protocol::{DEFAULT_GRACE_MS, SessionEnd};
-
-/// How long the runtime may take to finalise when the user's code has ended it: then what holds it up is interrupted, and
-/// after as long again the process is gone.
-const EXIT_LIMIT: Duration = Duration::from_secs(5);
-/// How long everything may take when the supervisor is gone.
-const GONE_LIMIT: Duration = Duration::from_millis(2500);
-/// A grace of centuries is no deadline, but it must not overflow.
-const LONGEST: Duration = Duration::from_secs(86_400 * 365);
 
 impl State {
     /// A shutdown was asked for: starts the end, or shortens one that has begun. `grace_ms`: how long what is queued and
@@ -28,7 +21,7 @@ impl State {
             }
             None => {
                 let grace = grace.unwrap_or(Duration::from_millis(DEFAULT_GRACE_MS));
-                let deadline = now + grace.min(LONGEST);
+                let deadline = now + grace.min(LONGEST_GRACE);
                 self.ending = Some(Ending { message, grace, stage: Stage::Draining, deadline, is_gone: false });
             }
         }
@@ -42,8 +35,8 @@ impl State {
         }
         self.take_queue();
         let message = self.ending.take().and_then(|ending| ending.message);
-        let (stage, deadline) = (Stage::Last, now + GONE_LIMIT);
-        self.ending = Some(Ending { message, grace: GONE_LIMIT, stage, deadline, is_gone: true });
+        let (stage, deadline) = (Stage::Last, now + SUPERVISOR_GONE);
+        self.ending = Some(Ending { message, grace: SUPERVISOR_GONE, stage, deadline, is_gone: true });
         // After the last words the runtime is gone and its handler with it: a signal would kill, and take the exit status.
         let send_sigint = !self.has_ended();
         if send_sigint {
@@ -57,8 +50,8 @@ impl State {
         self.phase = Phase::Finalizing;
         self.exit = Some(end);
         if self.ending.is_none() {
-            let (stage, deadline) = (Stage::Draining, now + EXIT_LIMIT);
-            self.ending = Some(Ending { message: None, grace: EXIT_LIMIT, stage, deadline, is_gone: false });
+            let (stage, deadline) = (Stage::Draining, now + EXIT);
+            self.ending = Some(Ending { message: None, grace: EXIT, stage, deadline, is_gone: false });
         }
         Effects { wake_control: true, ..self.wake_all() }
     }
@@ -118,7 +111,7 @@ impl State {
             return Effects { force_end: true, ..Effects::default() };
         }
         ending.stage = Stage::Last;
-        ending.deadline = now + ending.grace.min(LONGEST);
+        ending.deadline = now + ending.grace.min(LONGEST_GRACE);
         let queued = self.take_queue();
         if let Some(running) = self.running_mut() {
             running.discarded.extend(queued);

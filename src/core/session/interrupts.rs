@@ -3,12 +3,8 @@
 use super::effects::{Effects, Emit};
 use super::parts::{QueuedCell, Resend};
 use super::state::{Answering, Phase, State};
-use std::time::{Duration, Instant};
-
-/// A cell that was sent SIGINT and does not end is sent it again after this time, and after five times as long each time…
-const FIRST_RESEND: Duration = Duration::from_millis(2);
-/// … as long as that is not more than this.
-const LAST_RESEND: Duration = Duration::from_secs(2);
+use crate::timeouts::{FIRST_RESEND, LAST_RESEND};
+use std::time::Instant;
 
 /// What an interrupt comes to.
 #[derive(Debug, Default)]

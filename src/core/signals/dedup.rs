@@ -3,10 +3,8 @@
 use super::flags::{has_delivered, signal_safe_set, signal_safe_signal_main_thread};
 use super::mask::take_pending;
 use super::sigint_state::Bits;
+use crate::timeouts::SAME_INTERRUPT_NS;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-
-/// A message and a signal within this time are one interrupt, in nanoseconds.
-const SAME: u64 = 100_000_000;
 
 /// The last interrupt as a [`Record`]; [`NONE`]: none that another one could belong to.
 static LAST: AtomicU64 = AtomicU64::new(NONE.0);
@@ -50,7 +48,7 @@ impl Record {
 /// time: the clock was read, then another thread recorded its interrupt.
 fn is_same(last: Record, way: Way, now: u64) -> bool {
     let is_other_way = last.is_signal() != (way == Way::Signal);
-    last != NONE && is_other_way && now.saturating_sub(last.time()) < SAME
+    last != NONE && is_other_way && now.saturating_sub(last.time()) < SAME_INTERRUPT_NS
 }
 
 /// Records an interrupt; false when it is the other half of one that was recorded just before.
@@ -118,10 +116,10 @@ mod tests {
             (Some((Signal, LATER)), Signal, LATER, false),
             (Some((Message, LATER)), Signal, LATER, true),
             (Some((Signal, LATER)), Message, LATER, true),
-            (Some((Message, LATER)), Signal, LATER + SAME - 1, true),
-            (Some((Signal, LATER)), Message, LATER + SAME - 1, true),
-            (Some((Message, LATER)), Signal, LATER + SAME, false),
-            (Some((Signal, LATER)), Message, LATER + SAME, false),
+            (Some((Message, LATER)), Signal, LATER + SAME_INTERRUPT_NS - 1, true),
+            (Some((Signal, LATER)), Message, LATER + SAME_INTERRUPT_NS - 1, true),
+            (Some((Message, LATER)), Signal, LATER + SAME_INTERRUPT_NS, false),
+            (Some((Signal, LATER)), Message, LATER + SAME_INTERRUPT_NS, false),
             // The second was timed before the first was recorded.
             (Some((Message, LATER)), Signal, LATER - 1, true),
             (Some((Signal, LATER)), Message, LATER - 1, true),

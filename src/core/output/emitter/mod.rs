@@ -17,6 +17,7 @@ pub(crate) use sink::Sink;
 
 use crate::output::capture::Capture;
 use crate::output::utf8::{Decoder, Run};
+use crate::timeouts::FLUSH_AFTER;
 use parking_lot::{Mutex, MutexGuard};
 use std::io;
 use std::sync::Arc;
@@ -38,9 +39,6 @@ const ROOM_FOR_ANSWERS: usize = 4 << 20;
 const FLUSH_AT: usize = 32 << 10;
 /// So much of what a failing start prints is repeated in its `session_end`.
 const MOST_STARTUP_STDERR: usize = 4 << 10;
-/// Text is flushed so long after its first byte.
-pub(crate) const FLUSH_AFTER: Duration = Duration::from_millis(2);
-
 /// A wait for the channel was ended by a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a signal came while the output waited for the supervisor")]
@@ -232,28 +230,25 @@ impl Emitter {
         }
     }
 
-    /// Appends an answer of the control side; left out when too much waits already. True when it was taken.
-    pub(crate) fn append_answer(&self, line: &[u8]) -> bool {
+    /// Appends an answer of the control side; left out when too much waits already.
+    pub(crate) fn append_answer(&self, line: &[u8]) {
         let mut out = self.out.lock();
-        if out.unwritten.len() > ROOM + ROOM_FOR_ANSWERS {
-            return false;
+        if out.unwritten.len() <= ROOM + ROOM_FOR_ANSWERS {
+            self.append_line(&mut out, line);
+            self.try_flush(&mut out);
         }
-        self.append_line(&mut out, line);
-        self.try_flush(&mut out);
-        true
     }
 
-    /// Appends the last message. Nothing is emitted after it; false when it was emitted already.
-    pub(crate) fn append_last(&self, line: &[u8]) -> bool {
+    /// Appends the last message, unless it was appended before. Nothing is emitted after it.
+    pub(crate) fn append_last(&self, line: &[u8]) {
         let mut out = self.out.lock();
         if out.has_ended {
-            return false;
+            return;
         }
         self.close_tails(&mut out);
         self.append_line(&mut out, line);
         out.has_ended = true;
         self.try_flush(&mut out);
-        true
     }
 
     fn append_line(&self, out: &mut Out, line: &[u8]) {

@@ -16,17 +16,15 @@ pub use notes::{make_notes, set_notes};
 pub(crate) use notes::forget_notes;
 
 use crate::output::emitter::{Emitter, Stopped};
+use crate::timeouts::OUTPUT_THREAD_AT_FAULT;
 use files::Files;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 use sys::Wake;
 use words::{Fault, Words};
 use worker_protocol::config::Config;
 
-/// How long the handler waits for the output thread.
-const PATIENCE: Duration = Duration::from_millis(500);
 /// The size of the handler's stack. The buffers of the last words are static, so that little is needed.
 const STACK: usize = 64 << 10;
 /// What lies below it: a multiple of the page's size, also where pages are large.
@@ -126,11 +124,11 @@ extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, _context
     sys::die_of(signal);
 }
 
-/// Waits for the output thread to be done, or until [`PATIENCE`] is over.
+/// Waits for the output thread to be done, or until [`OUTPUT_THREAD_AT_FAULT`] is over.
 ///
 /// Safe in a signal handler: `poll`.
 fn signal_safe_wait(done: &Wake) {
-    sys::poll(&mut [sys::pollfd(done.fd(), libc::POLLIN)], Some(PATIENCE));
+    sys::poll(&mut [sys::pollfd(done.fd(), libc::POLLIN)], Some(OUTPUT_THREAD_AT_FAULT));
 }
 
 /// Called by the output thread whenever it wakes: says the last words if there was a fault.

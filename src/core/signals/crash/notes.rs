@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "system calls that a signal handler may make")]
 
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{IntoRawFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 
 /// So much of it goes into the message.
@@ -18,15 +18,7 @@ pub fn set_notes(fd: RawFd) {
 
 /// A file in memory for [`set_notes`]; in a forked child it is not shared any more.
 pub fn make_notes() -> std::io::Result<RawFd> {
-    // SAFETY: memfd_create gives a fresh descriptor that nobody else owns.
-    let fd = unsafe {
-        let fd = libc::memfd_create(c"worker-notes".as_ptr(), libc::MFD_CLOEXEC);
-        if fd < 0 {
-            return Err(std::io::Error::last_os_error());
-        }
-        OwnedFd::from_raw_fd(fd)
-    };
-    let high = sys::dup_high(fd.as_raw_fd())?.into_raw_fd();
+    let high = sys::memory_file(c"worker-notes")?.into_raw_fd();
     set_notes(high);
     Ok(high)
 }

@@ -5,15 +5,11 @@
 use super::notes;
 use crate::output::emitter::{Emitter, Stopped};
 use crate::output::utf8::{Decoder, Run};
+use crate::timeouts::{LOCK_AT_FAULT, WRITE_AT_FAULT};
 use std::cell::UnsafeCell;
-use std::time::Duration;
 use worker_protocol::Stream;
 use worker_protocol::line_writer::{CLOSE, Kind, LineWriter, TextEncoding};
 
-/// How long the emitter's lock is waited for.
-const LOCK_PATIENCE: Duration = Duration::from_millis(150);
-/// How long one write may wait for the supervisor: all of it is less than the handler waits for the output thread.
-const WRITE_PATIENCE: Duration = Duration::from_millis(800);
 /// No more is read from one raw pipe: somebody may go on writing.
 const MOST_RAW: usize = 1 << 20;
 
@@ -41,7 +37,7 @@ pub(super) struct Fault {
 /// handler: the thread that crashed may hold the lock.
 pub(super) fn stop(emitter: &Emitter) -> Option<Stopped> {
     sys::flush_c_stdout();
-    emitter.stop_for_fault(LOCK_PATIENCE)
+    emitter.stop_for_fault(LOCK_AT_FAULT)
 }
 
 /// The one who speaks.
@@ -187,7 +183,7 @@ impl<'a> Words<'a> {
                 Ok(written) => done += written,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                     let mut room = [sys::pollfd(self.emitter.sink.fd(), libc::POLLOUT)];
-                    self.has_given_up = !sys::poll(&mut room, Some(WRITE_PATIENCE));
+                    self.has_given_up = !sys::poll(&mut room, Some(WRITE_AT_FAULT));
                 }
                 Err(_) => self.has_given_up = true,
             }
