@@ -13,6 +13,7 @@ use crate::runtime::embedded::Part;
 use crate::runtime::globals::{main_namespace, set_running, sys};
 use crate::runtime::session::{config, session};
 use crate::runtime::signals::{set_flag, swallow_signals};
+use crate::runtime::wait::Interpreter;
 use crate::stdio::write::{InRole, flush_replaced};
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::intern;
@@ -65,14 +66,11 @@ pub(crate) fn run(py: Python<'_>) -> Option<SessionEnd> {
                 if fork::in_child() {
                     return finish_child(ended);
                 }
-                if !engine.try_drain() {
-                    // The supervisor does not read, and the program's other threads go on meanwhile.
-                    py.detach(|| engine.drain());
-                }
                 match ended {
-                    Ended::Ok => engine.finish_cell(Outcome::Ok, None),
+                    Ended::Ok => engine.finish_cell(&Interpreter(py), Outcome::Ok, None),
                     Ended::Failed(outcome, error) => {
-                        engine.finish_cell(outcome, (outcome == Outcome::Error).then_some(&error));
+                        let error = (outcome == Outcome::Error).then_some(&error);
+                        engine.finish_cell(&Interpreter(py), outcome, error);
                     }
                     Ended::Exit(end) => {
                         engine.begin_exit(&end);

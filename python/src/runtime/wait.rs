@@ -7,7 +7,7 @@ use worker_core::engine::{Runtime, wait};
 use worker_core::process::fork;
 
 /// CPython, as a wait needs it.
-struct Interpreter<'py>(Python<'py>);
+pub(crate) struct Interpreter<'py>(pub Python<'py>);
 
 impl Runtime for Interpreter<'_> {
     type Error = PyErr;

@@ -5,7 +5,7 @@
 //! reader), `join` (until those have read), `fill BYTES`, `exit CODE`.
 
 use crate::engine::reader::{Ask, Got};
-use crate::engine::{Engine, Turn};
+use crate::engine::{Engine, Runtime, Turn};
 use crate::output::emitter::Interrupted;
 use crate::session::stdin::Want;
 use serde_json::{Value, json};
@@ -22,6 +22,21 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 thread_local! {
     static READERS: RefCell<Vec<JoinHandle<()>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The runtime: it has no lock and notes no signals.
+struct Nothing;
+
+impl Runtime for Nothing {
+    type Error = Stop;
+
+    fn check(&self) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    fn detach<T: Send>(&self, body: impl FnOnce() -> T + Send) -> T {
+        body()
+    }
 }
 
 /// How a command ended, if not well.
@@ -42,11 +57,11 @@ fn serve(engine: &Engine) -> Option<SessionEnd> {
     loop {
         match engine.next(&mut [], None) {
             Turn::Cell(cell) => match cell.code.lines().try_for_each(|line| run(engine, line)) {
-                Ok(()) => engine.finish_cell(Outcome::Ok, None),
-                Err(Stop::Interrupted) => engine.finish_cell(Outcome::Interrupted, None),
+                Ok(()) => engine.finish_cell(&Nothing, Outcome::Ok, None),
+                Err(Stop::Interrupted) => engine.finish_cell(&Nothing, Outcome::Interrupted, None),
                 Err(Stop::EndOfFile) => {
                     let error = ErrorInfo { name: "EOFError".into(), ..ErrorInfo::default() };
-                    engine.finish_cell(Outcome::Error, Some(&error));
+                    engine.finish_cell(&Nothing, Outcome::Error, Some(&error));
                 }
                 Err(Stop::Exit(code)) => {
                     let end = SessionEnd { exit_code: Some(code), ..SessionEnd::new(EndReason::RuntimeExit) };

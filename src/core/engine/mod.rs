@@ -291,10 +291,12 @@ impl Engine {
 
     /// The running cell is over: everything it printed, then its `ready`. Main thread; blocks SIGINT and leaves it
     /// blocked. Afterwards no interrupt that was meant for the cell is left, but for what the runtime has noted
-    /// itself: check and swallow that.
-    pub fn finish_cell(&self, outcome: Outcome, error: Option<&ErrorInfo>) {
+    /// itself: check and swallow that. Waits for the supervisor, detached, if there is no room for what was printed.
+    pub fn finish_cell(&self, runtime: &impl Runtime, outcome: Outcome, error: Option<&ErrorInfo>) {
         interrupt::block_signals();
-        self.drain_capture();
+        if !self.0.emitter.try_drain_capture() {
+            runtime.detach(|| self.drain_capture());
+        }
         let mut state = self.0.state.lock();
         interrupt::note_answer();
         if let Some((running, effects)) = state.on_cell_end(Instant::now()) {

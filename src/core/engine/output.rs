@@ -34,18 +34,6 @@ impl Engine {
         self.0.emitter.offer_bytes(stream, role, bytes)
     }
 
-    /// Reads what was printed to the raw descriptors; false when there is no room for it. A cell's end ([`Engine::finish_cell`])
-    /// does that too and waits for room: a runtime whose other threads are to go on meanwhile calls [`Engine::drain`] before,
-    /// detached.
-    pub fn try_drain(&self) -> bool {
-        self.0.emitter.try_drain_capture()
-    }
-
-    /// The same, and waits until there is room, whatever signals come. Detached from the runtime's lock.
-    pub fn drain(&self) {
-        self.drain_capture();
-    }
-
     /// Waits until the channel takes more. Detached from the runtime's lock; on the main thread with SIGINT held, a
     /// signal ends the wait.
     pub fn wait_for_room(&self) -> Result<(), Interrupted> {

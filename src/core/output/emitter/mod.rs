@@ -269,10 +269,6 @@ impl Emitter {
 
     /// Reads what the raw pipes hold at this moment and appends it. Waits for room where there is none.
     pub(crate) fn drain_capture(&self, mask: Option<&libc::sigset_t>) -> Result<(), Interrupted> {
-        if self.capture.is_none() {
-            // The supervisor reads the raw descriptors itself: what C code printed is there before the cell's end is emitted.
-            sys::flush_c_stdout();
-        }
         while !self.try_drain_capture() {
             self.wait_for_channel(mask)?;
         }
@@ -281,6 +277,10 @@ impl Emitter {
 
     /// The same without waiting; false when there is no room.
     pub(crate) fn try_drain_capture(&self) -> bool {
+        if self.capture.is_none() {
+            // The supervisor reads the raw descriptors itself: what C code printed is there before the cell's end is emitted.
+            sys::flush_c_stdout();
+        }
         let raw = self.readable();
         let mut out = self.out.lock();
         if out.is_gone || out.has_ended || (raw == [false; 2] && self.has_room(&mut out)) {
