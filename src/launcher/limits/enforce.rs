@@ -222,14 +222,9 @@ pub struct Enforced {
 mod tests {
     use super::*;
 
-    fn taken(text: &str) -> Result<Limits, String> {
-        let mut limits = Limits::default();
-        limits.take(text).map(|()| limits)
-    }
-
     #[test]
     fn what_is_in_force_is_told() {
-        let all = taken("memory=2G,cpu-seconds=60,processes=64,file-size=1G,open-files=256").unwrap();
+        let all = Limits::taken("memory=2G,cpu-seconds=60,processes=64,file-size=1G,open-files=256").unwrap();
         assert_eq!(
             told(&all),
             json!({"memory": 2u64 << 30, "cpu_seconds": 60, "processes": 64, "file_size": 1 << 30, "open_files": 256})
@@ -238,7 +233,7 @@ mod tests {
 
     #[test]
     fn what_no_session_could_live_with_is_refused() {
-        let refused = |text: &str| check(&taken(text).unwrap()).unwrap_err().to_string();
+        let refused = |text: &str| check(&Limits::taken(text).unwrap()).unwrap_err().to_string();
         assert!(refused("open-files=3").contains("less than 64"));
         assert!(refused("cpu-seconds=0").contains("less than 1"));
         assert!(refused("open-files=9000000000").contains("at most"));

@@ -75,21 +75,25 @@ fn number(text: &str, is_size: bool) -> Result<u64, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn taken(text: &str) -> Result<Limits, String> {
+impl Limits {
+    /// What one `--limit` asks for.
+    pub fn taken(text: &str) -> Result<Limits, String> {
         let mut limits = Limits::default();
         limits.take(text).map(|()| limits)
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn limits_are_read() {
-        let all = taken("memory=2G,cpu-seconds=60,processes=64,file-size=1G,open-files=256").unwrap();
+        let all = Limits::taken("memory=2G,cpu-seconds=60,processes=64,file-size=1G,open-files=256").unwrap();
         assert_eq!((all.memory, all.file_size), (Some(2 << 30), Some(1 << 30)));
         assert_eq!((all.cpu_seconds, all.processes, all.open_files), (Some(60), Some(64), Some(256)));
-        assert_eq!(taken("memory=512m").unwrap().memory, Some(512 << 20));
-        assert_eq!(taken("file-size=0").unwrap().file_size, Some(0));
+        assert_eq!(Limits::taken("memory=512m").unwrap().memory, Some(512 << 20));
+        assert_eq!(Limits::taken("file-size=0").unwrap().file_size, Some(0));
         for (text, says) in [
             ("memory", "NAME=VALUE"),
             ("memory=", "no size"),
@@ -100,7 +104,7 @@ mod tests {
             ("pigeons=3", "there are memory"),
             ("memory=1G,,", "NAME=VALUE"),
         ] {
-            assert!(taken(text).unwrap_err().contains(says), "{text}");
+            assert!(Limits::taken(text).unwrap_err().contains(says), "{text}");
         }
     }
 }
