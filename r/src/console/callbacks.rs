@@ -187,7 +187,7 @@ fn finish(outcome: Outcome, error: Option<&ErrorInfo>) -> Step {
         return Step::End(EndedBy::Runtime { save: 0, status: 0, run_last: false });
     }
     show::show_changes();
-    session::engine().finish_cell(&interrupts::Raised, outcome, error);
+    session::engine().finish_cell(&interrupts::Raised::Always, outcome, error);
     interrupts::clear();
     reads::reset();
     autoprint::end();

@@ -8,7 +8,7 @@ use crate::libr::{self, by_name::looked_up};
 use crate::plots::show;
 use crate::runtime::own::is_muted;
 use crate::runtime::{api, session, top};
-use crate::signals::interrupts;
+use crate::signals::interrupts::Raised;
 use libc::{c_char, c_int};
 use std::ffi::CStr;
 use worker_core::engine::{Engine, wait};
@@ -71,21 +71,19 @@ fn write_text(engine: &Engine, stream: Stream, role: Option<Role>, text: &str) -
 fn write_all(engine: &Engine, size: usize, mut offer: impl FnMut(usize) -> usize) -> bool {
     let mut done = offer(0);
     while done < size {
-        if wait(&interrupts::RaisedUnlessSuspended, || engine.wait_for_room()).is_err() {
+        if wait(&Raised::UnlessSuspended, || engine.wait_for_room()).is_err() {
             return false;
         }
         // More than there is once nobody reads any more.
         done = done.saturating_add(offer(done));
     }
-    !engine.flushes_writes()
-        || engine.try_flush()
-        || wait(&interrupts::RaisedUnlessSuspended, || engine.flush()).is_ok()
+    !engine.flushes_writes() || engine.try_flush() || wait(&Raised::UnlessSuspended, || engine.flush()).is_ok()
 }
 
 /// `ptr_R_FlushConsole`: what was printed is in the channel when this returns.
 pub(crate) unsafe extern "C-unwind" fn flush_console() {
     // A flush that an interrupt ends is over; R raises the interrupt where it checks for it next.
-    session::with_engine(|engine| wait(&interrupts::RaisedUnlessSuspended, || engine.flush()).is_ok());
+    session::with_engine(|engine| wait(&Raised::UnlessSuspended, || engine.flush()).is_ok());
 }
 
 /// `ptr_R_ResetConsole`: R is about to jump to its top level, after an error or an interrupt.

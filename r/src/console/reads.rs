@@ -73,7 +73,7 @@ pub(crate) fn read(prompt: &str, buffer: &mut [u8]) -> Step {
     let mut reader = engine.reader(Ask { prompt, hidden: HIDDEN.get(), want: Want::Line });
     loop {
         let mut sources = input_handlers::sources();
-        let Ok(got) = wait(&interrupts::Raised, || reader.wait(&mut sources.fds, sources.every)) else {
+        let Ok(got) = wait(&interrupts::Raised::Always, || reader.wait(&mut sources.fds, sources.every)) else {
             return Step::Interrupt;
         };
         match got {

@@ -44,29 +44,19 @@ pub(crate) fn clear() {
 
 /// R, as a wait needs it that a pending interrupt ends: R raises it where it checks for it next. R's thread.
 #[derive(Debug)]
-pub(crate) struct Raised;
+pub(crate) enum Raised {
+    /// Any interrupt ends the wait.
+    Always,
+    /// One that R's `suspendInterrupts()` puts off does not.
+    UnlessSuspended,
+}
 
 impl Runtime for Raised {
     type Error = Pending;
 
     fn check(&self) -> Result<(), Pending> {
-        if is_pending() { Err(Pending) } else { Ok(()) }
-    }
-
-    fn detach<T: Send>(&self, body: impl FnOnce() -> T + Send) -> T {
-        body()
-    }
-}
-
-/// The same where R's `suspendInterrupts()` is to be waited through.
-#[derive(Debug)]
-pub(crate) struct RaisedUnlessSuspended;
-
-impl Runtime for RaisedUnlessSuspended {
-    type Error = Pending;
-
-    fn check(&self) -> Result<(), Pending> {
-        if looked_up().interrupts_are_suspended() { Ok(()) } else { Raised.check() }
+        let is_put_off = matches!(self, Raised::UnlessSuspended) && looked_up().interrupts_are_suspended();
+        if is_pending() && !is_put_off { Err(Pending) } else { Ok(()) }
     }
 
     fn detach<T: Send>(&self, body: impl FnOnce() -> T + Send) -> T {
