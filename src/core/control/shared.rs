@@ -98,7 +98,7 @@ impl Shared {
             interrupt::resend();
         }
         let has_events = !effects.events.is_empty();
-        effects.events.into_iter().for_each(|event| self.emit_effect(event));
+        self.emit_effects(effects.events);
         if effects.wake_control {
             self.control_wake.set();
         }
@@ -119,7 +119,11 @@ impl Shared {
     }
 
     /// Emits what a transition asks for. The caller holds the state's lock.
-    pub fn emit_effect(&self, event: Emit) {
+    pub fn emit_effects(&self, events: Vec<Emit>) {
+        events.into_iter().for_each(|event| self.emit_effect(event));
+    }
+
+    fn emit_effect(&self, event: Emit) {
         match event {
             Emit::Ready => {
                 self.emit(&Event::Ready(Ready::default()));

@@ -42,10 +42,12 @@ impl Control {
         let mut lines = Lines::default();
         let mut buffer = vec![0; 64 << 10];
         loop {
-            let deadline = self.shared.state.lock().next_deadline();
+            let (deadline, is_gone) = {
+                let state = self.shared.state.lock();
+                (state.next_deadline(), state.is_gone())
+            };
             let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let request_fd = self.requests.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-            let is_gone = self.shared.state.lock().is_gone();
             let event_fd = if is_gone { -1 } else { self.shared.emitter.sink.fd() };
             let config = &self.shared.config;
             let mut fds = [
@@ -240,18 +242,10 @@ impl Control {
         if !rpc.params.is_object() {
             return Err(Refusal::new(Code::BadParams, "`params` is an object"));
         }
-        let mut refused = Ok(());
-        self.shared.change(|state| {
-            let effects = state.on_request(Request { rpc });
-            (
-                (),
-                effects.unwrap_or_else(|refusal| {
-                    refused = Err(refusal);
-                    Effects::default()
-                }),
-            )
-        });
-        refused
+        self.shared.change(|state| match state.on_request(Request { rpc }) {
+            Ok(effects) => (Ok(()), effects),
+            Err(refusal) => (Err(refusal), Effects::default()),
+        })
     }
 
     fn status(&self) -> Value {

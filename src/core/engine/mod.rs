@@ -205,7 +205,7 @@ impl Engine {
         let Some(effects) = state.on_started() else { return };
         let startup_ms = self.0.started_at.elapsed().as_micros() as f64 / 1000.0;
         self.0.emit(&Event::Ready(Ready { runtime: Some(runtime), startup_ms: Some(startup_ms), ..Ready::default() }));
-        effects.events.into_iter().for_each(|event| self.0.emit_effect(event));
+        self.0.emit_effects(effects.events);
         drop(state);
         self.0.emitter.flush();
     }
@@ -302,7 +302,7 @@ impl Engine {
         if let Some((running, effects)) = state.on_cell_end(Instant::now()) {
             let ready = Ready { outcome: Some(outcome), error, ..Ready::default() };
             self.0.emit_cell_end(&mut state, &running, ready, &effects);
-            effects.events.into_iter().for_each(|event| self.0.emit_effect(event));
+            self.0.emit_effects(effects.events);
         }
         drop(state);
         self.0.process.drop_sigint();
