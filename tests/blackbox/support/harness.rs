@@ -32,8 +32,20 @@ pub struct Session {
     pub ended: bool,
 }
 
+/// Sets the signals back that whoever started the tests may ignore, since programs inherit that: a shell without job control
+/// ignores SIGINT and SIGQUIT in what it starts in the background, `nohup` ignores SIGHUP.
+#[expect(unsafe_code, reason = "signal dispositions")]
+fn stop_ignoring_signals() {
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+        // SAFETY: the default action needs no handler, and the tests install none.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
 /// The launch of the binary under test in a clean environment.
 pub fn bare_launch(lang: &str) -> Launch {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(stop_ignoring_signals);
     let launch = Launch::new(lang).program(WORKER).keep_stderr();
     CLEARED.iter().fold(launch, |launch, name| launch.without_env(*name))
 }
